@@ -1,0 +1,17 @@
+/*
+ * What a person sees: counters by problem and route, the log line of a call, the summary at exit.
+ */
+#ifndef FASTGEMM_REPORT_H
+#define FASTGEMM_REPORT_H
+
+#include "../policy/problem.h"
+#include "../policy/toggles.h"
+
+/* Counts one call, and prints its line if the log asks for calls. */
+void report_call(const struct toggles *toggles, const char *entry, const struct gemm_problem *problem,
+                 const struct gemm_plan *plan);
+
+/* A line of ours on standard error or in the log file. */
+void report_line(const struct toggles *toggles, const char *line);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * Scratch for split-K: the caller's workspace, else our own stream-ordered pool.
+ */
+#ifndef FASTGEMM_SCRATCH_H
+#define FASTGEMM_SCRATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "handle_state.h"
+
+struct scratch {
+    void *address;
+    bool from_pool;
+};
+
+/* How much a call on this handle may use: the plan's input. */
+int64_t scratch_limit(const struct workspace *workspace, bool capturing, int64_t pool_limit);
+
+/* Scratch of `bytes` in the order of the stream; a NULL address when it could not be had. */
+struct scratch scratch_take(const struct workspace *workspace, int64_t bytes, cudaStream_t stream);
+
+/* Gives pool scratch back, after the work that was launched on the stream. */
+void scratch_give(struct scratch scratch, cudaStream_t stream);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * What a kernel source needs around it: how a kernel is declared, where its shared memory is, and the built-in
+ * variables and barriers. One side for nvcc, one for the host simulation (tests/sim), which compiles the same kernels
+ * for the CPU with FASTGEMM_SIM defined.
+ */
+#ifndef FASTGEMM_DEVICE_CUH
+#define FASTGEMM_DEVICE_CUH
+
+#include <stdint.h>
+
+#include "gemm_args.h"
+
+#ifdef FASTGEMM_SIM
+#include "sim_device.h" /* float4, threadIdx, blockIdx, __syncthreads, __syncwarp, sim_* */
+#define DEVICE static inline
+#define DEVICE_MEMBER inline
+/* The simulated cudaLaunchKernel calls a kernel through its argument vector. */
+#define KERNEL(name, threads, ctas_per_sm)                                                                             \
+    static void name##_body(const struct gemm_args &args);                                                             \
+    extern "C" void name(void **argv) { name##_body(*(const struct gemm_args *)argv[0]); }                             \
+    static void name##_body(const struct gemm_args &args)
+#define SHARED_MEMORY(name) float *name = (float *)sim_shared_memory()
+#else
+#define DEVICE __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
+#define KERNEL(name, threads, ctas_per_sm)                                                                             \
+    extern "C" __global__ void __launch_bounds__(threads, ctas_per_sm) name(const __grid_constant__ struct gemm_args args)
+#define SHARED_MEMORY(name) extern __shared__ __align__(128) float name[]
+#endif
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * The one struct, passed by value, that every kernel takes. Column-major; element counts; filled by launch.c.
+ */
+#ifndef FASTGEMM_GEMM_ARGS_H
+#define FASTGEMM_GEMM_ARGS_H
+
+#include <stdint.h>
+
+struct gemm_args {
+    const float *a, *b, *c; /* c may be d */
+    float *d;
+    float *partial;                     /* split-K: [split][batch][n][ld_partial], NULL without a split */
+    const float *alpha_ptr, *beta_ptr;  /* device scalars, or NULL: then the values below hold */
+    float alpha, beta;
+    int64_t lda, ldb, ldc, ldd;
+    int64_t stride_a, stride_b, stride_c, stride_d;
+    int64_t ld_partial;
+    int m, n, k, batch;
+    int splits, k_per_split; /* k_per_split is a multiple of the CTA tile's k, but for one split */
+    int tiles_m, tiles_n;
+    int raster;
+};
+
+#endif

@@ -1,0 +1,79 @@
+/* From a complete struct gemm_args to kernel launches. */
+#include "launch.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <cuda_runtime_api.h>
+
+/* A kernel's host symbol is what cudaLaunchKernel wants; its true parameter list is of no interest here. */
+#define DECLARE(name, suffix, load_a, load_b) extern void name##_##suffix(void);
+#define ADDRESS(name, suffix, load_a, load_b) [load_a][load_b] = (const void *)name##_##suffix,
+#define VARIANT(name, ...) GEMM_LOADER_PAIRS(DECLARE, name)
+GEMM_VARIANTS(VARIANT)
+#undef VARIANT
+extern void splitk_reduce(void);
+
+static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
+#define VARIANT(name, ...) {GEMM_LOADER_PAIRS(ADDRESS, name)},
+    GEMM_VARIANTS(VARIANT)
+#undef VARIANT
+};
+
+enum { MAX_DEVICES = 64, MAX_GRID_YZ = 65535, DEFAULT_SHARED_BYTES = 48 * 1024, REDUCE_ROWS = 128 };
+
+static int index_of(const struct gemm_variant *variant) { return (int)(variant - gemm_variants); }
+
+int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b) {
+    static atomic_bool ready[MAX_DEVICES][VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT];
+    int device = 0;
+    cudaError_t error = cudaGetDevice(&device);
+    if (error != cudaSuccess) return error;
+    atomic_bool *done = device < MAX_DEVICES ? &ready[device][index_of(variant)][a][b] : NULL;
+    if (done && atomic_load_explicit(done, memory_order_acquire)) return cudaSuccess;
+    const void *kernel = kernels[index_of(variant)][a][b];
+    int bytes = gemm_variant_shared_bytes(variant, a, b);
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    if (error != cudaSuccess) {
+        cudaGetLastError(); /* not the program's error: it must not find it */
+        return error;
+    }
+    if (done) atomic_store_explicit(done, true, memory_order_release);
+    return cudaSuccess;
+}
+
+static cudaError_t launch(const void *kernel, dim3 grid, int threads, int shared, struct gemm_args *args,
+                          cudaStream_t stream) {
+    void *argv[] = {args};
+    cudaError_t error = cudaLaunchKernel(kernel, grid, (dim3){(unsigned)threads, 1, 1}, argv, (size_t)shared, stream);
+    if (error != cudaSuccess) cudaGetLastError();
+    return error;
+}
+
+static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                                  struct gemm_args *args, cudaStream_t stream) {
+    dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
+    cudaError_t error = launch(kernels[index_of(v)][a][b], grid, v->threads, gemm_variant_shared_bytes(v, a, b), args,
+                               stream);
+    if (error != cudaSuccess || args->splits == 1) return error;
+    dim3 reduce = {(unsigned)((args->m + REDUCE_ROWS - 1) / REDUCE_ROWS),
+                   (unsigned)(args->n < MAX_GRID_YZ ? args->n : MAX_GRID_YZ), (unsigned)args->batch};
+    return launch((const void *)splitk_reduce, reduce, REDUCE_ROWS, 0, args, stream);
+}
+
+int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b, struct gemm_args args,
+                void *stream) {
+    cudaError_t error = gemm_launch_prepare(variant, a, b);
+    int left = args.batch;
+    while (error == cudaSuccess && left > 0) {
+        args.batch = left < MAX_GRID_YZ ? left : MAX_GRID_YZ;
+        error = launch_batches(variant, a, b, &args, stream);
+        left -= args.batch;
+        args.a += args.batch * args.stride_a;
+        args.b += args.batch * args.stride_b;
+        args.c += args.batch * args.stride_c;
+        args.d += args.batch * args.stride_d;
+    }
+    return error;
+}

@@ -1,0 +1,18 @@
+/* The list of kernels as a table, and what follows from a row. */
+#include "variants.h"
+
+const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
+#define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
+    {#name, FAMILY_##family, CONTRACT_##contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide},
+    GEMM_VARIANTS(VARIANT)
+#undef VARIANT
+};
+
+/* The transposing loader pads each row of its tile by four floats (tile.cuh). */
+static int row_floats(int extent, enum gemm_loader loader) { return extent + (loader == LOAD_K4 ? 4 : 0); }
+
+int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
+    int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
+    int epilogue = v->threads / 32 * 8 * (4 * v->tm + 16); /* epilogue.cuh: one strip per warp */
+    return (stages > epilogue ? stages : epilogue) * 4;
+}

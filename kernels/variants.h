@@ -1,0 +1,66 @@
+/*
+ * The list of kernels: the only one. Policy, launcher, tests, bench and the compiled-code check are made from it.
+ * Plain data, no CUDA.
+ *
+ * VARIANT(name, family, contract, min_arch, bm, bn, bk, tm, tn, stages, threads, ctas_per_sm, wide)
+ *   name         the variant; its kernels are name_<a><b>, by the loaders of A and B below: v, s or t
+ *   family       how it computes
+ *   contract     the accuracy that it keeps
+ *   min_arch     the oldest architecture that runs it: 80 means sm_80
+ *   bm, bn, bk   CTA tile;  tm, tn: thread tile;  stages: of cp.async
+ *   threads      per CTA;  ctas_per_sm: CTAs that share an SM, as registers and shared memory are budgeted
+ *   wide         1: takes leading dimensions of any size; 0: a tile's elements must be within 2^32 of its first
+ */
+#ifndef FASTGEMM_VARIANTS_H
+#define FASTGEMM_VARIANTS_H
+
+#define GEMM_VARIANTS(VARIANT)                                                                                         \
+    VARIANT(sgemm_simt_256x128x8, SIMT, IEEE, 80, 256, 128, 8, 16, 8, 4, 256, 1, 0)                                    \
+    VARIANT(sgemm_simt_128x128x8, SIMT, IEEE, 80, 128, 128, 8, 8, 8, 4, 256, 2, 0)                                     \
+    VARIANT(sgemm_simt_64x64x8, SIMT, IEEE, 80, 64, 64, 8, 8, 4, 4, 128, 4, 1)
+
+enum gemm_family { FAMILY_SIMT };
+
+/* The accuracy owed to a caller, strictest first; a variant of a stricter contract may serve a laxer one. */
+enum gemm_contract { CONTRACT_IEEE, CONTRACT_FP32, CONTRACT_TF32 };
+
+/*
+ * How an operand tile is read. "mn" is the operand's side in C: m for A, n for B.
+ *   MN16 (v)  contiguous along mn, every address a multiple of 16 bytes: 16-byte copies
+ *   MN4  (s)  contiguous along mn, any alignment: 4-byte copies
+ *   K4   (t)  contiguous along k, any alignment: 4-byte copies that transpose on their way
+ */
+enum gemm_loader { LOAD_MN16, LOAD_MN4, LOAD_K4, LOADER_COUNT };
+
+#define GEMM_LOADER_PAIRS(X, ...)                                                                                      \
+    X(__VA_ARGS__, vv, LOAD_MN16, LOAD_MN16)                                                                           \
+    X(__VA_ARGS__, vs, LOAD_MN16, LOAD_MN4)                                                                            \
+    X(__VA_ARGS__, vt, LOAD_MN16, LOAD_K4)                                                                             \
+    X(__VA_ARGS__, sv, LOAD_MN4, LOAD_MN16)                                                                            \
+    X(__VA_ARGS__, ss, LOAD_MN4, LOAD_MN4)                                                                             \
+    X(__VA_ARGS__, st, LOAD_MN4, LOAD_K4)                                                                              \
+    X(__VA_ARGS__, tv, LOAD_K4, LOAD_MN16)                                                                             \
+    X(__VA_ARGS__, ts, LOAD_K4, LOAD_MN4)                                                                              \
+    X(__VA_ARGS__, tt, LOAD_K4, LOAD_K4)
+
+struct gemm_variant {
+    const char *name;
+    enum gemm_family family;
+    enum gemm_contract contract;
+    int min_arch;
+    int bm, bn, bk, tm, tn, stages, threads, ctas_per_sm, wide;
+};
+
+/* In the order of the list. */
+enum gemm_variant_index {
+#define VARIANT(name, ...) VARIANT_##name,
+    GEMM_VARIANTS(VARIANT)
+#undef VARIANT
+        VARIANT_COUNT
+};
+extern const struct gemm_variant gemm_variants[VARIANT_COUNT];
+
+/* Dynamic shared memory of a variant's kernel for these loaders, in bytes. */
+int gemm_variant_shared_bytes(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b);
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * Where a route is supported: the built-in table, each entry with its source.
+ */
+#ifndef FASTGEMM_MEASURED_H
+#define FASTGEMM_MEASURED_H
+
+#include "problem.h"
+
+/* Whether a measurement or the built-in table supports this plan for this problem on this chip. */
+bool measured_supports(const struct gemm_problem *problem, const struct gemm_device *device,
+                       const struct gemm_plan *plan);
+
+/* Where the support comes from ("measured on H200", "by model"), "" without any. */
+const char *measured_source(const struct gemm_device *device, enum gemm_profile profile);
+
+#endif

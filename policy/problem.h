@@ -1,0 +1,69 @@
+/*
+ * The words of the house: what a product is, what the device is like, what was decided.
+ *
+ * Everything is column-major, as BLAS has it: D[m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C[m,n], `batch` times.
+ * Plain data, no CUDA. Leading dimensions and strides count elements (floats).
+ */
+#ifndef FASTGEMM_PROBLEM_H
+#define FASTGEMM_PROBLEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../kernels/variants.h"
+#include "reasons.h"
+
+enum gemm_op { GEMM_OP_N, GEMM_OP_T }; /* conjugation means nothing to real numbers: C reads as T */
+
+#define GEMM_PROFILES(X)                                                                                               \
+    X(huge_k) X(transposed) X(square) X(irregular) X(outer_product) X(batched) X(general)
+enum gemm_profile {
+#define X(name) PROFILE_##name,
+    GEMM_PROFILES(X)
+#undef X
+        PROFILE_COUNT
+};
+
+/* What the host knows of a scalar: a device scalar may hold anything. */
+enum gemm_scalar { SCALAR_ZERO, SCALAR_ONE, SCALAR_OTHER, SCALAR_DEVICE };
+
+struct gemm_problem {
+    enum gemm_op op_a, op_b;
+    int64_t m, n, k, batch;
+    int64_t lda, ldb, ldc, ldd;
+    int64_t stride_a, stride_b, stride_c, stride_d;
+    unsigned align_a, align_b; /* bytes (4, 8 or 16) that divide the operand's address */
+    enum gemm_scalar alpha, beta;
+    enum gemm_contract contract;
+};
+
+/* What the policy may know of a chip. Rates are paper figures unless a measurement is at hand. */
+struct gemm_device {
+    int arch;                /* 80, 89, 90, ... */
+    int sm_count;            /* SMs that the caller lets us use */
+    int64_t l2_bytes;
+    double dram_bytes_per_s;
+    double ffma_flops_per_s; /* two per FMA */
+    int smem_per_block;      /* bytes, opt-in maximum */
+    int smem_per_sm;         /* bytes */
+};
+
+/* What the caller allows at the moment of the call. */
+struct gemm_limits {
+    int64_t scratch_bytes; /* workspace that a split may use */
+    bool capturing;        /* the stream is being captured into a graph */
+};
+
+/* A variant with its split and raster, or the reason why there is none. */
+struct gemm_plan {
+    const struct gemm_variant *variant; /* NULL: forward */
+    enum gemm_reason reason;            /* REASON_routed when variant is set */
+    enum gemm_profile profile;
+    int split_k;                        /* 1: no split */
+    int raster;                         /* tile rows that one group of CTAs walks together */
+    int64_t scratch_bytes;              /* needed for this split, 0 without one */
+    double predicted_s;                 /* the cost model's time, for logs and the bench */
+};
+
+#endif

@@ -1,0 +1,156 @@
+/* Parser and help text, both made from the table of toggles. */
+#include "toggles.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "problem.h"
+
+struct reader {
+    toggles_complaint *complain;
+    void *context;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(const struct reader *reader, const char *format, ...) {
+    char line[1536];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    if (reader->complain) reader->complain(reader->context, line);
+}
+
+/* Index of `word` (of `length`) among `count` names, -1 if it is none of them. */
+static int find_word(const char *const *names, int count, const char *word, size_t length) {
+    for (int i = 0; i < count; i++)
+        if (strlen(names[i]) == length && memcmp(names[i], word, length) == 0) return i;
+    return -1;
+}
+
+static bool choose(int *out, const char *const *names, int count, const char *value) {
+    int found = find_word(names, count, value, strlen(value));
+    if (found >= 0) *out = found;
+    return found >= 0;
+}
+
+static bool read_SWITCH(bool *out, const char *value) {
+    static const char *const names[] = {"off", "on", "0", "1"};
+    int choice = 0;
+    if (!choose(&choice, names, 4, value)) return false;
+    *out = choice % 2;
+    return true;
+}
+
+static bool read_PROFILES(unsigned *out, const char *value) {
+    static const char *const names[] = {
+#define X(name) #name,
+        GEMM_PROFILES(X)
+#undef X
+    };
+    unsigned mask = 0;
+    if (strcmp(value, "all") == 0 || strcmp(value, "none") == 0) {
+        *out = value[0] == 'a' ? (1u << PROFILE_COUNT) - 1 : 0;
+        return true;
+    }
+    for (const char *at = value;; at++) {
+        size_t length = strcspn(at, ",");
+        int found = find_word(names, PROFILE_COUNT, at, length);
+        if (found < 0) return false;
+        mask |= 1u << found;
+        at += length;
+        if (!*at) break;
+    }
+    *out = mask;
+    return true;
+}
+
+static bool read_PRECISION(enum toggle_precision *out, const char *value) {
+    static const char *const names[] = {"caller", "ieee", "tf32"};
+    int choice = 0;
+    if (!choose(&choice, names, 3, value)) return false;
+    *out = (enum toggle_precision)choice;
+    return true;
+}
+
+static bool read_KERNEL(int *out, const char *value) {
+    *out = -1;
+    if (!*value) return true;
+    for (int i = 0; i < VARIANT_COUNT; i++)
+        if (strcmp(gemm_variants[i].name, value) == 0) *out = i;
+    return *out >= 0;
+}
+
+static bool read_LOG(enum toggle_log *out, const char *value) {
+    static const char *const names[] = {"off", "summary", "calls", "bench"};
+    int choice = 0;
+    if (!choose(&choice, names, 4, value)) return false;
+    *out = (enum toggle_log)choice;
+    return true;
+}
+
+static bool read_number(int *out, const char *value, long most) {
+    char *end = NULL;
+    errno = 0;
+    if (*value < '0' || *value > '9') return false; /* no sign, no blank */
+    long number = strtol(value, &end, 10);
+    if (errno || *end || number > most) return false;
+    *out = (int)number;
+    return true;
+}
+
+static bool read_TEXT(char (*out)[1024], const char *value) {
+    size_t length = strlen(value);
+    if (length >= sizeof *out) return false;
+    memcpy(*out, value, length + 1);
+    return true;
+}
+
+/* The bounds that the table's "what is allowed" states. */
+static bool read_COUNT(int *out, const char *value) { return read_number(out, value, 1024); }
+static bool read_MEBIBYTES(int *out, const char *value) { return read_number(out, value, 1048576); }
+
+static void apply(struct toggles *out, const char *name, size_t length, const char *value, const struct reader *reader) {
+#define TOGGLE(field, variable, type, initial, allowed, help)                                                          \
+    if (length == sizeof variable - 1 && memcmp(name, variable, length) == 0) {                                        \
+        struct toggles before = *out;                                                                                  \
+        if (read_##type(&out->field, value)) return;                                                                   \
+        *out = before;                                                                                                 \
+        say(reader, "%s: '%s' is not allowed; allowed: %s. Using '%s'.", variable, value, allowed, initial);           \
+        return;                                                                                                        \
+    }
+    FASTGEMM_TOGGLES(TOGGLE)
+#undef TOGGLE
+#define TOGGLE(field, variable, type, initial, allowed, help) " " variable
+    say(reader, "%.*s: no such setting; there are:" FASTGEMM_TOGGLES(TOGGLE) ".", (int)length, name);
+#undef TOGGLE
+}
+
+void toggles_parse(struct toggles *out, char *const *environment, toggles_complaint *complain, void *context) {
+    const struct reader reader = {complain, context};
+    memset(out, 0, sizeof *out);
+#define TOGGLE(field, variable, type, initial, allowed, help) read_##type(&out->field, initial);
+    FASTGEMM_TOGGLES(TOGGLE)
+#undef TOGGLE
+    for (; environment && *environment; environment++) {
+        const char *name = *environment, *equals = strchr(name, '=');
+        if (!equals || strncmp(name, "FASTGEMM", 8) != 0) continue;
+        if (name[8] != '=' && name[8] != '_') continue;
+        if (strncmp(name, "FASTGEMM_SIM_", 13) == 0) continue; /* the simulated GPU's own */
+        apply(out, name, (size_t)(equals - name), equals + 1, &reader);
+    }
+}
+
+size_t toggles_help(char *out, size_t size) {
+    static const char text[] =
+#define TOGGLE(field, variable, type, initial, allowed, help)                                                          \
+    variable "\n    " help "\n    allowed: " allowed "; default: '" initial "'\n"
+        FASTGEMM_TOGGLES(TOGGLE)
+#undef TOGGLE
+        ;
+    if (size) snprintf(out, size, "%s", text);
+    return sizeof text - 1;
+}
