@@ -14,10 +14,11 @@
 #include "sim_device.h" /* float4, threadIdx, blockIdx, __syncthreads, __syncwarp, sim_* */
 #define DEVICE static inline
 #define DEVICE_MEMBER inline
-/* The simulated cudaLaunchKernel calls a kernel through its argument vector. */
+/* The simulated cudaLaunchKernel calls a kernel that has registered itself through its argument vector. */
 #define KERNEL(name, threads, ctas_per_sm)                                                                             \
     static void name##_body(const struct gemm_args &args);                                                             \
     extern "C" void name(void **argv) { name##_body(*(const struct gemm_args *)argv[0]); }                             \
+    SIM_REGISTER(name, threads, sizeof(struct gemm_args))                                                              \
     static void name##_body(const struct gemm_args &args)
 #define SHARED_MEMORY(name) float *name = (float *)sim_shared_memory()
 #else

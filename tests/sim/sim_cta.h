@@ -1,0 +1,71 @@
+/* What the files that run a CTA share: its threads, its shared memory, who runs now. */
+#ifndef FASTGEMM_SIM_CTA_H
+#define FASTGEMM_SIM_CTA_H
+
+#include "sim_fibre.h"
+#include "sim_internal.h"
+
+struct sim_position {
+    struct {
+        unsigned x, y, z;
+    } thread, block, block_dim, grid_dim;
+};
+
+/* Asynchronous copies of one thread that have not landed, oldest first. */
+struct sim_copy {
+    void *to;
+    const void *from;
+    int width, bytes;
+};
+
+struct sim_copies {
+    struct sim_copy *copy;
+    int first, count, capacity; /* copies [first, count) are pending */
+    int *group_end;             /* index past each committed group's last copy */
+    int first_group, groups, group_capacity;
+};
+
+enum sim_thread_state { THREAD_READY, THREAD_AT_BARRIER, THREAD_IN_WARP, THREAD_EXITED };
+
+struct sim_thread {
+    struct sim_position position; /* first: sim_self() gives its address */
+    struct fibre fibre;
+    enum sim_thread_state state;
+    const char *operation; /* the warp operation it waits in */
+    unsigned mask;
+    uint64_t value[2]; /* brought to warp operations, by turns: one that runs ahead overwrites nothing */
+    unsigned warp_operations;
+    struct sim_copies copies;
+};
+
+enum { SIM_MAX_THREADS = 1024 };
+
+struct sim_cta {
+    const struct sim_launch *launch;
+    struct sim_thread *threads; /* SIM_MAX_THREADS of them, made on first use */
+    int thread_count;
+    int at_barrier, exited;
+    struct sim_thread *self; /* who runs */
+    struct fibre host;
+    bool failed;
+    char *shared;
+};
+
+extern struct sim_cta sim_cta;
+
+/* Ends the launch from inside a thread, with one line that names kernel, CTA and thread. */
+void sim_thread_fault(cudaError_t error, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/* sim_shared.c: the CTA's shared memory, and the copies into it. */
+bool sim_shared_prepare(size_t bytes);
+bool sim_shared_sound(void);
+bool sim_shared_holds(const void *address, size_t bytes);
+void sim_copies_forget(struct sim_copies *copies);
+
+/* sim_order.c: whose turn it is. */
+void sim_order_begin_launch(int threads, uint64_t ctas);
+uint64_t sim_order_cta(uint64_t turn);
+int sim_order_thread(int turn);
+bool sim_order_by_warps(void);
+
+#endif
