@@ -4,26 +4,46 @@
  */
 #include "cost.h"
 
-static double larger(double a, double b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static double larger(double a, double b) {
+    return a > b ? a : b;
+}
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return a / b + (a % b > 0);
+}
 
-static const double LAUNCH_S = 2.5e-6;      /* start and drain of one kernel */
-static const double CTA_START_K = 24;       /* prologue and epilogue of a CTA, in k steps of its main loop */
+double gemm_round_up(double x) {
+    if (x >= 0x1p53) return x;
+    double whole = (double)(int64_t)x;
+    return whole < x ? whole + 1 : whole;
+}
+
+/* a * b, or INT64_MAX where that is too much: a size that no limit allows. */
+static int64_t times(int64_t a, int64_t b) {
+    int64_t product = 0;
+    return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+
+static const double LAUNCH_S = 2.5e-6;       /* start and drain of one kernel */
+static const double CTA_START_K = 24;        /* prologue and epilogue of a CTA, in k steps of its main loop */
 static const double L2_BYTES_PER_S = 4.5e12; /* partial sums mostly stay in L2 */
 
-int64_t gemm_split_ld(const struct gemm_problem *p) { return ceil_div(p->m, 4) * 4; }
+int64_t gemm_split_ld(const struct gemm_problem *p) {
+    return times(ceil_div(p->m, 4), 4);
+}
 
 int64_t gemm_split_scratch_bytes(const struct gemm_problem *p, int split_k) {
-    return split_k == 1 ? 0 : split_k * p->batch * p->n * gemm_split_ld(p) * 4;
+    if (split_k == 1) return 0;
+    return times(times(times(p->n, gemm_split_ld(p)), times(p->batch, 4)), split_k);
 }
 
 int64_t gemm_split_slice(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
-    return ceil_div(ceil_div(p->k, split_k), v->bk) * v->bk;
+    return times(ceil_div(ceil_div(p->k, split_k), v->bk), v->bk);
 }
 
 static double bytes_moved(const struct gemm_problem *p) {
     double c = p->beta == SCALAR_ZERO ? 1 : 2;
-    return 4.0 * (double)p->batch * ((double)p->m * p->k + (double)p->k * p->n + c * (double)p->m * p->n);
+    return 4.0 * (double)p->batch *
+           ((double)p->m * (double)p->k + (double)p->k * (double)p->n + c * (double)p->m * (double)p->n);
 }
 
 double gemm_floor(const struct gemm_problem *p, const struct gemm_device *d) {
@@ -37,16 +57,40 @@ static double efficiency(const struct gemm_variant *v) {
     return tile >= 128 ? 0.86 : tile >= 64 ? 0.80 : 0.66;
 }
 
-double gemm_cost(const struct gemm_problem *p, const struct gemm_device *d, const struct gemm_variant *v, int split_k) {
-    double slice = (double)gemm_split_slice(p, v, split_k) + CTA_START_K;
-    int64_t ctas = ceil_div(p->m, v->bm) * ceil_div(p->n, v->bn) * split_k * p->batch;
-    double sm_rate = d->ffma_flops_per_s / d->sm_count * efficiency(v);
+struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const struct gemm_device *d,
+                                         const struct gemm_variant *v) {
+    double plane = (double)p->batch * (double)p->n * (double)p->m * 4; /* bytes of one partial C */
+    return (struct gemm_cost_terms){
+        .ctas = (double)ceil_div(p->m, v->bm) * (double)ceil_div(p->n, v->bn) * (double)p->batch,
+        .sm_count = d->sm_count,
+        .k = (double)p->k,
+        .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(v)),
+        .memory_s = bytes_moved(p) / d->dram_bytes_per_s,
+        .split_s = 2.0 * plane / L2_BYTES_PER_S,
+        .ctas_per_sm = v->ctas_per_sm,
+        .warps = v->threads / 32,
+    };
+}
+
+/* What comes on top of the arithmetic. */
+static double whole(const struct gemm_cost_terms *t, int split_k, double arithmetic) {
+    double time = larger(arithmetic, t->memory_s) + LAUNCH_S;
+    return split_k > 1 ? time + LAUNCH_S + split_k * t->split_s : time;
+}
+
+double gemm_cost_of_split(const struct gemm_cost_terms *t, int split_k, int64_t slice) {
+    double per_sm = gemm_round_up(t->ctas * split_k / t->sm_count);
     /* An SM that holds fewer warps than it wants hides less latency. */
-    int64_t per_sm = ceil_div(ctas, d->sm_count);
-    double warps = (double)(per_sm < v->ctas_per_sm ? per_sm : v->ctas_per_sm) * v->threads / 32;
-    if (warps < 8) sm_rate *= 0.5 + 0.5 * warps / 8;
-    double arithmetic = (double)per_sm * 2.0 * v->bm * v->bn * slice / sm_rate;
-    double time = larger(arithmetic, bytes_moved(p) / d->dram_bytes_per_s) + LAUNCH_S;
-    if (split_k > 1) time += LAUNCH_S + 2.0 * (double)gemm_split_scratch_bytes(p, split_k) / L2_BYTES_PER_S;
-    return time;
+    double warps = (per_sm < t->ctas_per_sm ? per_sm : t->ctas_per_sm) * t->warps;
+    double rate = warps < 8 ? 0.5 + warps / 16 : 1;
+    return whole(t, split_k, per_sm * ((double)slice + CTA_START_K) * t->step_s / rate);
+}
+
+double gemm_cost_bound(const struct gemm_cost_terms *t, int split_k) {
+    return whole(t, split_k, t->ctas / t->sm_count * (t->k + split_k * CTA_START_K) * t->step_s);
+}
+
+double gemm_cost(const struct gemm_problem *p, const struct gemm_device *d, const struct gemm_variant *v, int split_k) {
+    struct gemm_cost_terms terms = gemm_cost_prepare(p, d, v);
+    return gemm_cost_of_split(&terms, split_k, gemm_split_slice(p, v, split_k));
 }

@@ -10,11 +10,35 @@
 double gemm_cost(const struct gemm_problem *problem, const struct gemm_device *device,
                  const struct gemm_variant *variant, int split_k);
 
+/* What the model needs of a variant, worked out once for all its splits; times in seconds. */
+struct gemm_cost_terms {
+    double ctas; /* without a split */
+    double sm_count;
+    double k;
+    double step_s; /* one CTA alone on an SM, per step along k, at the main loop's rate */
+    double memory_s;
+    double split_s; /* per split: its partial sums, written and read */
+    double ctas_per_sm, warps;
+};
+struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *problem, const struct gemm_device *device,
+                                         const struct gemm_variant *variant);
+
+/* The same prediction from prepared terms; `slice` is the k of one slice (gemm_split_slice). */
+double gemm_cost_of_split(const struct gemm_cost_terms *terms, int split_k, int64_t slice);
+
+/* What neither this split nor one into more slices can undercut: all SMs equally busy, and full. */
+double gemm_cost_bound(const struct gemm_cost_terms *terms, int split_k);
+
+/* The next whole number, for x >= 0 (ceil would need libm). */
+double gemm_round_up(double x);
+
 /* Seconds that no kernel can beat: operations over the FFMA rate, bytes over the bandwidth, whichever is more. */
 double gemm_floor(const struct gemm_problem *problem, const struct gemm_device *device);
 
-/* Scratch bytes of a split, 0 for one split; leading dimension of one partial C in floats. */
+/* Scratch bytes of a split, 0 for one split, INT64_MAX where they cannot be counted. */
 int64_t gemm_split_scratch_bytes(const struct gemm_problem *problem, int split_k);
+
+/* Leading dimension of one partial C, in floats. */
 int64_t gemm_split_ld(const struct gemm_problem *problem);
 
 /* K of one slice: a multiple of the tile's k, all slices but the last alike. */

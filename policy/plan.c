@@ -5,11 +5,33 @@
 #include "measured.h"
 #include "profile.h"
 
-enum { MAX_SPLIT = 1024 };
+enum {
+    MAX_SPLIT = 1024,
+    MAX_SPLIT_BATCH = 65535, /* a split needs all its matrices in one launch: one scratch, grid z */
+    MIN_SLICE_TILES = 8,     /* k tiles that make a slice worth its start and its partial sums */
+    MAX_TRIES = 16,          /* splits beyond the first that are costed for one variant */
+    RASTER = 8
+};
 static const int64_t MAX_EXTENT = INT32_MAX - 4096; /* kernels count rows and k in 32 bits, and step past the end */
 static const int64_t MAX_TILES = INT32_MAX;         /* CTAs along a grid's x */
+static const double MAX_SPAN = 0x1p60;              /* elements that an operand may reach over: 64-bit addresses */
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+static bool spans_fit(int64_t columns, int64_t ld, int64_t batch, int64_t stride) {
+    return (double)columns * (double)ld + (double)batch * ((double)stride < 0 ? -(double)stride : (double)stride) <
+           MAX_SPAN;
+}
+
+/* Whether the kernels' counters and offsets hold every size of the problem, whichever kernel it is. */
+static bool sizes_fit(const struct gemm_problem *p) {
+    if (p->m > MAX_EXTENT || p->n > MAX_EXTENT || p->k > MAX_EXTENT || p->batch > MAX_EXTENT) return false;
+    return spans_fit(p->op_a == GEMM_OP_N ? p->k : p->m, p->lda, p->batch, p->stride_a) &&
+           spans_fit(p->op_b == GEMM_OP_N ? p->n : p->k, p->ldb, p->batch, p->stride_b) &&
+           spans_fit(p->n, p->ldc, p->batch, p->stride_c) && spans_fit(p->n, p->ldd, p->batch, p->stride_d);
+}
 
 /* Elements between the first and the last of one operand tile; see `wide` in kernels/variants.h. */
 static bool offsets_fit(const struct gemm_variant *v, enum gemm_loader loader, int64_t extent, int64_t ld) {
@@ -17,71 +39,145 @@ static bool offsets_fit(const struct gemm_variant *v, enum gemm_loader loader, i
     return v->wide || ld <= (INT64_C(1) << 32) / rows - 1024;
 }
 
-bool gemm_variant_fits(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
+/* How a problem's operands are read, the same for every variant. */
+struct loaders {
+    enum gemm_loader a, b;
+};
+
+/* The conditions that a variant adds to sizes_fit. */
+static bool variant_fits(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d,
+                         struct loaders load) {
     if (d->arch < v->min_arch || p->contract < v->contract) return false;
-    if (p->m > MAX_EXTENT || p->n > MAX_EXTENT || p->k > MAX_EXTENT || p->batch > MAX_EXTENT) return false;
     if (ceil_div(p->m, v->bm) * ceil_div(p->n, v->bn) > MAX_TILES) return false;
-    if (!offsets_fit(v, gemm_loader_a(p), v->bm, p->lda) || !offsets_fit(v, gemm_loader_b(p), v->bn, p->ldb))
-        return false;
-    return gemm_variant_shared_bytes(v, gemm_loader_a(p), gemm_loader_b(p)) <= d->smem_per_block;
+    if (!offsets_fit(v, load.a, v->bm, p->lda) || !offsets_fit(v, load.b, v->bn, p->ldb)) return false;
+    return gemm_variant_shared_bytes(v, load.a, load.b) <= d->smem_per_block;
 }
 
-/* A split is worth considering when each slice holds a few k tiles and its scratch is to be had. */
-static bool split_fits(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_limits *limits,
-                       int split_k) {
-    if (split_k == 1) return true;
-    int64_t slice = gemm_split_slice(p, v, split_k);
-    if (slice * (split_k - 1) >= p->k) return false; /* an empty slice */
-    if (p->batch > 65535) return false;              /* one launch per 65535 matrices, one scratch */
-    return gemm_split_scratch_bytes(p, split_k) <= limits->scratch_bytes;
+bool gemm_variant_fits(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
+    return sizes_fit(p) && variant_fits(v, p, d, (struct loaders){gemm_loader_a(p), gemm_loader_b(p)});
 }
 
-static int choose_raster(const struct gemm_problem *p, const struct gemm_variant *v) {
-    int64_t rows = ceil_div(p->m, v->bm);
-    return rows < 8 ? (int)rows : 8;
+/* Rates of zero, as an unknown driver may report them, make no model. */
+static bool device_usable(const struct gemm_device *d) {
+    return d->sm_count > 0 && d->ffma_flops_per_s > 0 && d->dram_bytes_per_s > 0;
 }
 
-static void consider(struct gemm_plan *best, const struct gemm_problem *p, const struct gemm_device *d,
-                     const struct gemm_variant *v, int split_k) {
-    double cost = gemm_cost(p, d, v, split_k);
-    if (best->variant && cost >= best->predicted_s) return;
-    best->variant = v;
-    best->split_k = split_k;
-    best->predicted_s = cost;
+/* The most splits, up to `wanted`, that scratch and grid allow. */
+static int splits_allowed(const struct gemm_problem *p, const struct gemm_limits *limits, int wanted) {
+    if (wanted <= 1 || p->batch > MAX_SPLIT_BATCH) return 1;
+    int64_t two = gemm_split_scratch_bytes(p, 2);
+    if (two > limits->scratch_bytes || two == INT64_MAX) return 1;
+    int64_t most = limits->scratch_bytes / (two / 2);
+    return most < wanted ? (int)most : wanted;
 }
 
-static void consider_variant(struct gemm_plan *best, const struct gemm_problem *p, const struct gemm_device *d,
-                             const struct toggles *t, const struct gemm_limits *limits, const struct gemm_variant *v) {
-    if (!gemm_variant_fits(v, p, d)) return;
+/* One plan in the making: what is fixed, and the cheapest choice so far. */
+struct search {
+    const struct gemm_problem *problem;
+    const struct gemm_variant *variant;
+    struct gemm_cost_terms terms;
+    uint32_t k_tiles;
+    struct gemm_plan *best;
+};
+
+/*
+ * Costs the split that has slices as long as `splits` would give but none of them empty: with 10 k tiles, 6 splits of
+ * 2 tiles are 5. Returns that number.
+ */
+static int consider(const struct search *s, int splits) {
+    uint32_t tiles = (s->k_tiles - 1) / (uint32_t)splits + 1;
+    splits = (int)((s->k_tiles - 1) / tiles) + 1;
+    double cost = gemm_cost_of_split(&s->terms, splits, (int64_t)tiles * s->variant->bk);
+    if (!s->best->variant || cost < s->best->predicted_s) {
+        s->best->variant = s->variant;
+        s->best->split_k = splits;
+        s->best->predicted_s = cost;
+    }
+    return splits;
+}
+
+/*
+ * Of the splits whose CTAs take the same number of rounds over the SMs, the largest does the least arithmetic in each:
+ * only these are costed, from the smallest number of rounds up.
+ */
+static void consider_splits(const struct search *s, int most) {
+    double rounds_per_split = s->terms.ctas / s->terms.sm_count;
+    int last = consider(s, 1);
+    for (int tries = 0; tries < MAX_TRIES && last < most; tries++) {
+        if (gemm_cost_bound(&s->terms, last + 1) >= s->best->predicted_s) return;
+        double rounds = gemm_round_up((last + 1) * rounds_per_split);
+        double fills = rounds / rounds_per_split;
+        int splits = fills < most ? (int)fills : most;
+        last = consider(s, splits > last ? splits : last + 1);
+    }
+}
+
+static void consider_variant(struct search *s, const struct gemm_device *d, const struct toggles *t,
+                             const struct gemm_limits *limits) {
+    const struct gemm_problem *p = s->problem;
+    s->terms = gemm_cost_prepare(p, d, s->variant);
+    s->k_tiles = (uint32_t)ceil_div(p->k, s->variant->bk);
     if (t->split_k) {
-        int split = t->split_k;
-        while (!split_fits(v, p, limits, split)) split--;
-        consider(best, p, d, v, split);
+        uint32_t wanted = (uint32_t)t->split_k < s->k_tiles ? (uint32_t)t->split_k : s->k_tiles;
+        consider(s, splits_allowed(p, limits, (int)wanted));
         return;
     }
-    for (int split = 1; split <= MAX_SPLIT; split++) {
-        if (split > 1 && gemm_split_slice(p, v, split) < 8 * v->bk) break;
-        if (split_fits(v, p, limits, split)) consider(best, p, d, v, split);
-        if (split >= 32) split += split / 16 - 1; /* coarser steps where they matter less */
+    uint32_t worth = s->k_tiles / MIN_SLICE_TILES;
+    consider_splits(s, splits_allowed(p, limits, worth < MAX_SPLIT ? (int)worth : MAX_SPLIT));
+}
+
+/* The cheapest variant with its split, none where no variant's conditions hold. */
+static void choose(struct gemm_plan *best, const struct gemm_problem *p, const struct gemm_device *d,
+                   const struct toggles *t, const struct gemm_limits *limits) {
+    struct search search = {.problem = p, .best = best};
+    struct loaders load = {gemm_loader_a(p), gemm_loader_b(p)};
+    for (int i = 0; i < VARIANT_COUNT; i++) {
+        search.variant = &gemm_variants[i];
+        if (t->kernel >= 0 && t->kernel != i) continue;
+        if (variant_fits(search.variant, p, d, load)) consider_variant(&search, d, t, limits);
     }
 }
 
-static struct gemm_plan forward(struct gemm_plan plan, enum gemm_reason reason) {
-    plan.variant = NULL;
-    plan.reason = reason;
-    return plan;
+/* Why no variant's conditions hold. */
+static enum gemm_reason reason_without_kernel(const struct gemm_device *d, const struct toggles *t) {
+    if (t->kernel >= 0) return REASON_forced_kernel;
+    for (int i = 0; i < VARIANT_COUNT; i++)
+        if (d->arch >= gemm_variants[i].min_arch) return REASON_no_kernel;
+    return REASON_arch;
+}
+
+/* Whether a chosen kernel may take the call; a forced one may, on the user's word. */
+static enum gemm_reason reason_to_forward(const struct gemm_problem *p, const struct gemm_device *d,
+                                          const struct toggles *t, const struct gemm_plan *plan) {
+    if (t->kernel >= 0) return REASON_routed;
+    /* cuBLAS would use TF32: no fp32 kernel was measured against that. */
+    if (p->contract == CONTRACT_TF32 && plan->variant->contract != CONTRACT_TF32) return REASON_tf32_allowed;
+    if (measured_supports(p, d, plan)) return REASON_routed;
+    return *measured_source(d, plan->profile) ? REASON_too_small : REASON_not_measured;
+}
+
+/* Groups of tile rows, never more than there are: kernels count the CTAs of one group in 32 bits. */
+static int choose_raster(const struct gemm_problem *p, const struct gemm_variant *v, int wanted) {
+    int64_t rows = ceil_div(p->m, v->bm);
+    return rows < wanted ? (int)rows : wanted;
+}
+
+static struct gemm_plan forward(enum gemm_profile profile, enum gemm_reason reason) {
+    return (struct gemm_plan){.profile = profile, .reason = reason, .split_k = 1, .raster = 1};
 }
 
 struct gemm_plan gemm_plan_make(const struct gemm_problem *p, const struct gemm_device *d, const struct toggles *t,
                                 const struct gemm_limits *limits) {
-    struct gemm_plan plan = {.profile = gemm_profile_of(p), .split_k = 1, .raster = 1};
-    if (!(t->profiles >> plan.profile & 1)) return forward(plan, REASON_profile_off);
-    for (int i = 0; i < VARIANT_COUNT; i++)
-        if (t->kernel < 0 || t->kernel == i) consider_variant(&plan, p, d, t, limits, &gemm_variants[i]);
-    if (!plan.variant) return forward(plan, t->kernel >= 0 ? REASON_forced_kernel : REASON_no_kernel);
-    if (t->kernel < 0 && !measured_supports(p, d, &plan)) return forward(plan, REASON_not_measured);
-    plan.reason = REASON_routed;
+    struct gemm_plan plan = {.profile = gemm_profile_of(p), .reason = REASON_routed};
+    if (!t->enabled) return forward(plan.profile, REASON_off);
+    if (p->m < 1 || p->n < 1 || p->k < 1 || p->batch < 1) return forward(plan.profile, REASON_empty);
+    if (!(t->profiles >> plan.profile & 1)) return forward(plan.profile, REASON_profile_off);
+    if (!device_usable(d)) return forward(plan.profile, REASON_no_device);
+    if (!sizes_fit(p)) return forward(plan.profile, REASON_too_large);
+    choose(&plan, p, d, t, limits);
+    plan.reason = plan.variant ? reason_to_forward(p, d, t, &plan) : reason_without_kernel(d, t);
+    if (plan.reason != REASON_routed) return forward(plan.profile, plan.reason);
     plan.scratch_bytes = gemm_split_scratch_bytes(p, plan.split_k);
-    plan.raster = t->raster ? t->raster : choose_raster(p, plan.variant);
+    plan.raster = choose_raster(p, plan.variant, t->raster ? t->raster : RASTER);
     return plan;
 }

@@ -9,7 +9,7 @@
 
 /*
  * Pure and repeatable: the same four inputs give the same plan in every run and in any order of calls. `problem` is
- * valid (gemm_problem_valid) and not empty.
+ * valid (gemm_problem_valid). A plan without a variant says why in its reason; its split and raster are 1.
  */
 struct gemm_plan gemm_plan_make(const struct gemm_problem *problem, const struct gemm_device *device,
                                 const struct toggles *toggles, const struct gemm_limits *limits);

@@ -29,16 +29,18 @@ enum gemm_loader gemm_loader_b(const struct gemm_problem *p) {
     return vectors_fit(p->n, p->ldb, p->stride_b, p->batch, p->align_b) ? LOAD_MN16 : LOAD_MN4;
 }
 
-/* Sizes and leading dimensions with which no 16-byte access along the contiguous side is possible. */
+/* Sizes, leading dimensions and addresses with which some 16-byte access along a contiguous side is not possible. */
 static bool breaks_alignment(const struct gemm_problem *p) {
-    return p->lda % 4 || p->ldb % 4 || p->align_a < 16 || p->align_b < 16;
+    int64_t along_a = p->op_a == GEMM_OP_N ? p->m : p->k, along_b = p->op_b == GEMM_OP_N ? p->k : p->n;
+    if (along_a % 4 || along_b % 4 || p->m % 4) return true;
+    return p->lda % 4 || p->ldb % 4 || p->ldc % 4 || p->ldd % 4 || p->align_a < 16 || p->align_b < 16;
 }
 
 enum gemm_profile gemm_profile_of(const struct gemm_problem *p) {
     int64_t smaller = p->m < p->n ? p->m : p->n, larger = p->m < p->n ? p->n : p->m;
     if (p->batch > 1) return PROFILE_batched;
-    if (p->k >= 16 * larger) return PROFILE_huge_k;
-    if (p->k <= 128 && smaller >= 8 * p->k && smaller >= 1024) return PROFILE_outer_product;
+    if (p->k / 16 >= larger) return PROFILE_huge_k;
+    if (p->k <= 128 && smaller / 8 >= p->k && smaller >= 1024) return PROFILE_outer_product;
     if (breaks_alignment(p)) return PROFILE_irregular;
     if (p->m == p->n && p->n == p->k) return PROFILE_square;
     if (p->op_a == GEMM_OP_T || p->op_b == GEMM_OP_T) return PROFILE_transposed;

@@ -10,18 +10,32 @@
 
 #include "problem.h"
 
+/* Where complaints go. */
 struct reader {
     toggles_complaint *complain;
     void *context;
 };
 
 __attribute__((format(printf, 2, 3))) static void say(const struct reader *reader, const char *format, ...) {
-    char line[1536];
+    char line[4096];
     va_list list;
     va_start(list, format);
     vsnprintf(line, sizeof line, format, list);
     va_end(list);
     if (reader->complain) reader->complain(reader->context, line);
+}
+
+enum { QUOTED = 60 };
+
+/* The start of a text as one line shows it: what does not print becomes '?', what is cut off "...". */
+static const char *quote(char (*out)[QUOTED + 4], const char *text, size_t length) {
+    size_t shown = length < QUOTED ? length : QUOTED;
+    for (size_t i = 0; i < shown; i++) (*out)[i] = text[i];
+    for (size_t i = 0; i < shown; i++)
+        if (text[i] < ' ' || text[i] > '~') (*out)[i] = '?';
+    memcpy(*out + shown, "...", 4);
+    if (shown == length) (*out)[shown] = 0;
+    return *out;
 }
 
 /* Index of `word` (of `length`) among `count` names, -1 if it is none of them. */
@@ -77,11 +91,14 @@ static bool read_PRECISION(enum toggle_precision *out, const char *value) {
 }
 
 static bool read_KERNEL(int *out, const char *value) {
+    static const char *const names[] = {
+#define VARIANT(name, ...) #name,
+        GEMM_VARIANTS(VARIANT)
+#undef VARIANT
+    };
+    if (*value) return choose(out, names, VARIANT_COUNT, value);
     *out = -1;
-    if (!*value) return true;
-    for (int i = 0; i < VARIANT_COUNT; i++)
-        if (strcmp(gemm_variants[i].name, value) == 0) *out = i;
-    return *out >= 0;
+    return true;
 }
 
 static bool read_LOG(enum toggle_log *out, const char *value) {
@@ -110,23 +127,40 @@ static bool read_TEXT(char (*out)[1024], const char *value) {
 }
 
 /* The bounds that the table's "what is allowed" states. */
-static bool read_COUNT(int *out, const char *value) { return read_number(out, value, 1024); }
-static bool read_MEBIBYTES(int *out, const char *value) { return read_number(out, value, 1048576); }
+static bool read_COUNT(int *out, const char *value) {
+    return read_number(out, value, 1024);
+}
+static bool read_MEBIBYTES(int *out, const char *value) {
+    return read_number(out, value, 1048576);
+}
 
-static void apply(struct toggles *out, const char *name, size_t length, const char *value, const struct reader *reader) {
+static void apply(struct toggles *out, const char *name, size_t length, const char *value,
+                  const struct reader *reader) {
+    char quoted[QUOTED + 4];
 #define TOGGLE(field, variable, type, initial, allowed, help)                                                          \
     if (length == sizeof variable - 1 && memcmp(name, variable, length) == 0) {                                        \
-        struct toggles before = *out;                                                                                  \
         if (read_##type(&out->field, value)) return;                                                                   \
-        *out = before;                                                                                                 \
-        say(reader, "%s: '%s' is not allowed; allowed: %s. Using '%s'.", variable, value, allowed, initial);           \
+        quote(&quoted, value, strlen(value));                                                                          \
+        say(reader, "%s: '%s' is not allowed; allowed: %s. Using '%s'.", variable, quoted, allowed, initial);          \
         return;                                                                                                        \
     }
     FASTGEMM_TOGGLES(TOGGLE)
 #undef TOGGLE
 #define TOGGLE(field, variable, type, initial, allowed, help) " " variable
-    say(reader, "%.*s: no such setting; there are:" FASTGEMM_TOGGLES(TOGGLE) ".", (int)length, name);
+    say(reader, "%s: no such setting; there are:" FASTGEMM_TOGGLES(TOGGLE) ".", quote(&quoted, name, length));
 #undef TOGGLE
+}
+
+/* "NAME=value" of ours; the simulated GPU has names of its own. */
+static bool is_toggle(const char *entry) {
+    if (strncmp(entry, "FASTGEMM_SIM_", 13) == 0) return false;
+    return strncmp(entry, "FASTGEMM", 8) == 0 && (entry[8] == '=' || entry[8] == '_') && strchr(entry, '=');
+}
+
+static bool seen_before(char *const *environment, char *const *at, size_t length) {
+    for (; environment < at; environment++)
+        if (strncmp(*environment, *at, length + 1) == 0) return true;
+    return false;
 }
 
 void toggles_parse(struct toggles *out, char *const *environment, toggles_complaint *complain, void *context) {
@@ -135,12 +169,10 @@ void toggles_parse(struct toggles *out, char *const *environment, toggles_compla
 #define TOGGLE(field, variable, type, initial, allowed, help) read_##type(&out->field, initial);
     FASTGEMM_TOGGLES(TOGGLE)
 #undef TOGGLE
-    for (; environment && *environment; environment++) {
-        const char *name = *environment, *equals = strchr(name, '=');
-        if (!equals || strncmp(name, "FASTGEMM", 8) != 0) continue;
-        if (name[8] != '=' && name[8] != '_') continue;
-        if (strncmp(name, "FASTGEMM_SIM_", 13) == 0) continue; /* the simulated GPU's own */
-        apply(out, name, (size_t)(equals - name), equals + 1, &reader);
+    for (char *const *at = environment; at && *at; at++) {
+        if (!is_toggle(*at)) continue;
+        size_t length = strcspn(*at, "=");
+        if (!seen_before(environment, at, length)) apply(out, *at, length, *at + length + 1, &reader);
     }
 }
 
