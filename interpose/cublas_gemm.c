@@ -9,11 +9,12 @@
 
 /* What every door ends with: launched here, or handed on. */
 #define ROUTE_OR_FORWARD(name, ...)                                                                                    \
-    const struct real_cublas *real = real_cublas_for(CALLER());                                                        \
-    if (!real || !real->name) return CUBLAS_STATUS_NOT_INITIALIZED;                                                    \
-    if (dispatch(&call, real)) return CUBLAS_STATUS_SUCCESS;                                                           \
-    return real->name(__VA_ARGS__)
+    const struct handle_view view = handle_state_find(handle, CALLER());                                               \
+    if (!view.real || !view.real->name) return CUBLAS_STATUS_NOT_INITIALIZED;                                          \
+    if (dispatch(&call, view)) return CUBLAS_STATUS_SUCCESS;                                                           \
+    return view.real->name(__VA_ARGS__)
 
+/* clang-format off: a member a line would bury the four that matter */
 #define SGEMM(name, integer)                                                                                           \
     cublasStatus_t name(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, integer m,          \
                         integer n, integer k, const float *alpha, const float *A, integer lda, const float *B,         \

@@ -1,6 +1,10 @@
 /*
- * The cuBLAS names in use: those that we serve (exported) and those that we only call. One list; the struct of real
- * functions, the look-ups and the export map are made from it.
+ * The cuBLAS names in use: those that we serve (exported) and those that we only call. One list: the struct of real
+ * functions and the look-ups are made from it, exports.map is tested against it.
+ *
+ * cublasCreate_v2 is served so that a handle is bound to its copy of cuBLAS at birth: a later call may hide its true
+ * caller (a compiler turns a wrapper's last call into a jump), a handle cannot be mistaken. It also tells the handle's
+ * device, and that an address that comes back is a new handle.
  */
 #ifndef FASTGEMM_CUBLAS_NAMES_H
 #define FASTGEMM_CUBLAS_NAMES_H
@@ -20,14 +24,22 @@
     X(cublasGemmStridedBatchedEx_64)                                                                                   \
     X(cublasSetWorkspace_v2)                                                                                           \
     X(cublasSetStream_v2)                                                                                              \
+    X(cublasCreate_v2)                                                                                                 \
     X(cublasDestroy_v2)
+
+/* Only cuBLAS 13 has it. */
+#if CUBLAS_VERSION >= 130000
+#define EMULATION_FUNCTIONS(X) X(cublasGetEmulationStrategy)
+#else
+#define EMULATION_FUNCTIONS(X)
+#endif
 
 #define REAL_FUNCTIONS(X)                                                                                              \
     SERVED_FUNCTIONS(X)                                                                                                \
+    EMULATION_FUNCTIONS(X)                                                                                             \
     X(cublasGetStream_v2)                                                                                              \
     X(cublasGetPointerMode_v2)                                                                                         \
     X(cublasGetMathMode)                                                                                               \
-    X(cublasGetAtomicsMode)                                                                                            \
     X(cublasGetSmCountTarget)
 
 #endif

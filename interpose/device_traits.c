@@ -2,10 +2,11 @@
 #include "device_traits.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <cuda_runtime_api.h>
 
-enum { MAX_DEVICES = 64, FP32_LANES_PER_SM = 128 };
+enum { FP32_LANES_PER_SM = 128 };
 
 static int attribute(enum cudaDeviceAttr which, int device) {
     int value = 0;
@@ -30,27 +31,47 @@ static struct gemm_device describe(int device) {
     return traits;
 }
 
-static bool driver_too_old(void) {
+/* A driver does not grow younger within a process, and asking again would cost each call. */
+static atomic_bool too_old;
+
+int device_current(void) {
+    int device = -1;
+    if (atomic_load_explicit(&too_old, memory_order_relaxed)) return -1;
+    if (cudaGetDevice(&device) == cudaSuccess) return device;
+    cudaGetLastError(); /* not the program's error: it must not find it */
+    return -1;
+}
+
+static enum gemm_reason why_no_device(void) {
     int driver = 0;
-    return cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0 && driver / 1000 < CUDART_VERSION / 1000;
+    bool asked = atomic_load_explicit(&too_old, memory_order_relaxed) ||
+                 (cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0);
+    if (!asked || driver / 1000 >= CUDART_VERSION / 1000) return REASON_no_device;
+    atomic_store_explicit(&too_old, true, memory_order_relaxed);
+    return REASON_driver_too_old;
+}
+
+static struct gemm_device *fill(struct gemm_device *known, atomic_bool *ready, int device) {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct gemm_device traits = describe(device);
+    pthread_mutex_lock(&lock);
+    if (!atomic_load_explicit(ready, memory_order_relaxed)) *known = traits;
+    atomic_store_explicit(ready, true, memory_order_release);
+    pthread_mutex_unlock(&lock);
+    return known;
+}
+
+const struct gemm_device *device_traits_of(int device, enum gemm_reason *reason) {
+    static struct gemm_device known[MAX_DEVICES];
+    static atomic_bool ready[MAX_DEVICES];
+    if (device < 0 || device >= MAX_DEVICES) {
+        *reason = why_no_device();
+        return NULL;
+    }
+    if (atomic_load_explicit(&ready[device], memory_order_acquire)) return &known[device];
+    return fill(&known[device], &ready[device], device);
 }
 
 const struct gemm_device *device_traits_current(enum gemm_reason *reason) {
-    static struct gemm_device known[MAX_DEVICES];
-    static bool ready[MAX_DEVICES];
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    int device = 0;
-    if (cudaGetDevice(&device) != cudaSuccess || device >= MAX_DEVICES) {
-        cudaGetLastError();
-        *reason = driver_too_old() ? REASON_driver_too_old : REASON_no_device;
-        return NULL;
-    }
-    if (!__atomic_load_n(&ready[device], __ATOMIC_ACQUIRE)) {
-        struct gemm_device traits = describe(device);
-        pthread_mutex_lock(&lock);
-        known[device] = traits;
-        __atomic_store_n(&ready[device], true, __ATOMIC_RELEASE);
-        pthread_mutex_unlock(&lock);
-    }
-    return &known[device];
+    return device_traits_of(device_current(), reason);
 }

@@ -1,64 +1,51 @@
-/* The road of one call. */
+/* The road of one call. The cheapest questions come first, so that a call that is forwarded loses little. */
 #include "dispatch.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cuda_runtime_api.h>
 
 #include "../kernels/launch.h"
-#include "../policy/cost.h"
 #include "../policy/plan.h"
+#include "../policy/plan_args.h"
+#include "../policy/plan_args.h"
 #include "../policy/profile.h"
+#include "contract.h"
 #include "device_traits.h"
-#include "handle_state.h"
 #include "report.h"
 #include "scratch.h"
+#include "settings.h"
 
-static struct toggles toggles;
+/* CUDA does not survive a fork: a child of a process that used it gets cuBLAS's own answer. */
+static atomic_bool cuda_used, cuda_lost;
 
-static void complain(void *context, const char *line) {
-    (void)context;
-    report_line(&toggles, line);
+static void in_child(void) {
+    if (atomic_load(&cuda_used)) atomic_store(&cuda_lost, true);
 }
 
-static void read_toggles(void) { toggles_parse(&toggles, environ, complain, NULL); }
+static void watch_forks(void) {
+    pthread_atfork(NULL, NULL, in_child);
+}
 
-static const struct toggles *settings(void) {
+static void note_cuda_use(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, read_toggles);
-    return &toggles;
+    if (atomic_load_explicit(&cuda_used, memory_order_relaxed)) return;
+    pthread_once(&once, watch_forks);
+    atomic_store(&cuda_used, true);
 }
 
-/* What the compile-time words of the call say; the handle's modes come later. */
+/* What the words of the call say; the handle's modes come later. */
 static enum gemm_reason guard_call(const struct gemm_call *c) {
     if (!c->handle || !c->alpha || !c->beta || !c->c) return REASON_invalid;
     if (c->op_a < CUBLAS_OP_N || c->op_a > CUBLAS_OP_C || c->op_b < CUBLAS_OP_N || c->op_b > CUBLAS_OP_C)
         return REASON_invalid;
-    if (c->type_a != CUDA_R_32F || c->type_b != CUDA_R_32F || c->type_c != CUDA_R_32F) return REASON_not_fp32;
-    if (!c->has_compute || c->compute == CUBLAS_COMPUTE_32F) return REASON_routed;
-    if (c->compute == CUBLAS_COMPUTE_32F_PEDANTIC) return REASON_pedantic;
-    if (c->compute == CUBLAS_COMPUTE_32F_FAST_TF32) return REASON_tf32_allowed;
-    return REASON_math_mode;
-}
-
-static enum gemm_reason guard_modes(const struct handle_modes *modes) {
-    if (modes->pointer_mode != CUBLAS_POINTER_MODE_HOST && modes->pointer_mode != CUBLAS_POINTER_MODE_DEVICE)
-        return REASON_pointer_mode;
-    if (modes->math_mode & CUBLAS_PEDANTIC_MATH) return REASON_pedantic;
-    if (modes->math_mode == CUBLAS_TF32_TENSOR_OP_MATH) return REASON_tf32_allowed;
-    return modes->math_mode == CUBLAS_DEFAULT_MATH ? REASON_routed : REASON_math_mode;
-}
-
-static enum gemm_scalar scalar_of(const void *scalar, bool on_device) {
-    if (on_device) return SCALAR_DEVICE;
-    float value = *(const float *)scalar;
-    return value == 0.0f ? SCALAR_ZERO : value == 1.0f ? SCALAR_ONE : SCALAR_OTHER;
+    return contract_of_call(c);
 }
 
 static void describe(struct gemm_problem *p, const struct gemm_call *c) {
-    memset(p, 0, sizeof *p);
+    memset(p, 0, sizeof *p); /* problems are compared as bytes */
     p->op_a = c->op_a == CUBLAS_OP_N ? GEMM_OP_N : GEMM_OP_T;
     p->op_b = c->op_b == CUBLAS_OP_N ? GEMM_OP_N : GEMM_OP_T;
     p->m = c->m, p->n = c->n, p->k = c->k, p->batch = c->batch;
@@ -68,82 +55,133 @@ static void describe(struct gemm_problem *p, const struct gemm_call *c) {
     p->contract = CONTRACT_FP32;
 }
 
-static void fill_args(struct gemm_args *args, const struct gemm_call *c, const struct gemm_problem *p,
-                      const struct gemm_plan *plan, bool device_scalars, float *partial) {
-    *args = (struct gemm_args){
-        .a = c->a, .b = c->b, .c = c->c, .d = c->c, .partial = plan->split_k > 1 ? partial : NULL,
-        .lda = p->lda, .ldb = p->ldb, .ldc = p->ldc, .ldd = p->ldd,
-        .stride_a = p->stride_a, .stride_b = p->stride_b, .stride_c = p->stride_c, .stride_d = p->stride_d,
-        .ld_partial = gemm_split_ld(p), .m = (int)p->m, .n = (int)p->n, .k = (int)p->k, .batch = (int)p->batch,
-        .splits = plan->split_k, .k_per_split = (int)p->k, .raster = plan->raster,
-    };
-    if (plan->split_k > 1) args->k_per_split = (int)gemm_split_slice(p, plan->variant, plan->split_k);
-    args->tiles_m = (args->m + plan->variant->bm - 1) / plan->variant->bm;
-    args->tiles_n = (args->n + plan->variant->bn - 1) / plan->variant->bn;
-    if (device_scalars)
-        args->alpha_ptr = c->alpha, args->beta_ptr = c->beta;
+static enum gemm_reason guard_problem(const struct gemm_problem *p, const struct gemm_call *c) {
+    if (!gemm_problem_valid(p)) return REASON_invalid;
+    if (!p->m || !p->n || !p->k || !p->batch) return REASON_empty;
+    if (!c->a || !c->b) return REASON_invalid;
+    if (p->align_a < 4 || p->align_b < 4 || gemm_alignment(c->c) < 4) return REASON_invalid;
+    return p->batch > 1 && p->stride_c == 0 ? REASON_invalid : REASON_routed; /* all results in one place */
+}
+
+static enum gemm_scalar scalar_of(const void *scalar) {
+    float value = *(const float *)scalar;
+    return value == 0.0f ? SCALAR_ZERO : value == 1.0f ? SCALAR_ONE : SCALAR_OTHER;
+}
+
+static enum gemm_reason describe_scalars(struct gemm_problem *p, const struct gemm_call *c,
+                                         const struct handle_modes *modes) {
+    if (modes->pointer_mode == CUBLAS_POINTER_MODE_DEVICE) {
+        p->alpha = p->beta = SCALAR_DEVICE;
+        return REASON_routed;
+    }
+    if (modes->pointer_mode != CUBLAS_POINTER_MODE_HOST) return REASON_pointer_mode;
+    p->alpha = scalar_of(c->alpha);
+    p->beta = scalar_of(c->beta);
+    return p->alpha == SCALAR_ZERO ? REASON_empty : REASON_routed;
+}
+
+static struct gemm_args fill_args(const struct gemm_call *c, const struct gemm_problem *p, const struct gemm_plan *plan,
+                                  float *partial) {
+    struct gemm_args args = gemm_plan_args(p, plan);
+    args.a = c->a, args.b = c->b, args.c = c->c, args.d = c->c;
+    args.partial = plan->split_k > 1 ? partial : NULL;
+    if (p->alpha == SCALAR_DEVICE)
+        args.alpha_ptr = c->alpha, args.beta_ptr = c->beta;
     else
-        args->alpha = *(const float *)c->alpha, args->beta = *(const float *)c->beta;
+        args.alpha = *(const float *)c->alpha, args.beta = *(const float *)c->beta;
+    return args;
+}
+
+/* One device as the caller lets us use it, and the handle's place in it. */
+struct place {
+    struct gemm_device traits;
+    int device;
+    struct handle_modes modes;
+    struct workspace workspace;
+};
+
+static enum gemm_reason find_place(struct place *place, struct handle_view view) {
+    enum gemm_reason reason = REASON_no_device;
+    if (atomic_load_explicit(&cuda_lost, memory_order_relaxed)) return reason;
+    place->device = device_current();
+    const struct gemm_device *traits = device_traits_of(place->device, &reason);
+    if (!traits) return reason;
+    note_cuda_use();
+    int made_on = handle_state_device(view.state);
+    if (made_on != DEVICE_UNKNOWN && made_on != place->device) return REASON_foreign_stream;
+    place->traits = *traits;
+    if (place->modes.sm_count_target > 0 && place->modes.sm_count_target < traits->sm_count)
+        place->traits.sm_count = place->modes.sm_count_target;
+    place->workspace = handle_state_workspace(view.state);
+    return REASON_routed;
+}
+
+static enum gemm_reason ask_capture(cudaStream_t stream, bool *capturing) {
+    enum cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    if (cudaStreamIsCapturing(stream, &status) != cudaSuccess) {
+        cudaGetLastError(); /* not the program's error: it must not find it */
+        return REASON_capture;
+    }
+    *capturing = status == cudaStreamCaptureStatusActive;
+    return status == cudaStreamCaptureStatusInvalidated ? REASON_capture : REASON_routed;
+}
+
+/*
+ * A plan and what it may use are settled together. First as if nothing were captured: most calls that are forwarded
+ * need no more, and the stream is asked only for those that run here.
+ */
+static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_problem *p, const struct place *place,
+                                  const struct toggles *toggles) {
+    struct gemm_limits limits = {0};
+    int64_t pool = scratch_pool_bytes(place->device, (int64_t)toggles->workspace_mb << 20);
+    limits.scratch_bytes = scratch_limit(&place->workspace, false, pool);
+    *plan = gemm_plan_make(p, &place->traits, toggles, &limits);
+    if (!plan->variant) return plan->reason;
+    enum gemm_reason reason = ask_capture(place->modes.stream, &limits.capturing);
+    if (reason != REASON_routed || !limits.capturing) return reason;
+    limits.scratch_bytes = scratch_limit(&place->workspace, true, pool);
+    *plan = gemm_plan_make(p, &place->traits, toggles, &limits);
+    return plan->reason;
 }
 
 static enum gemm_reason run(const struct gemm_call *c, const struct gemm_problem *p, const struct gemm_plan *plan,
-                            const struct handle_modes *modes, const struct workspace *workspace) {
+                            const struct place *place) {
     struct scratch scratch = {0};
     if (plan->scratch_bytes) {
-        scratch = scratch_take(workspace, plan->scratch_bytes, modes->stream);
+        scratch = scratch_take(&place->workspace, plan->scratch_bytes, place->device, place->modes.stream);
         if (!scratch.address) return REASON_no_scratch;
     }
-    struct gemm_args args;
-    fill_args(&args, c, p, plan, modes->pointer_mode == CUBLAS_POINTER_MODE_DEVICE, scratch.address);
-    int error = gemm_launch(plan->variant, gemm_loader_a(p), gemm_loader_b(p), args, modes->stream);
-    scratch_give(scratch, modes->stream);
+    const struct gemm_args args = fill_args(c, p, plan, scratch.address);
+    int error = gemm_launch(plan->variant, gemm_loader_a(p), gemm_loader_b(p), args, place->modes.stream);
+    scratch_give(scratch, place->modes.stream);
     return error ? REASON_launch_failed : REASON_routed;
 }
 
-/* From the handle to a plan; the problem is described by then. */
-static enum gemm_reason plan_call(const struct gemm_call *c, struct gemm_problem *p, const struct real_cublas *real,
-                                  struct gemm_plan *plan) {
-    struct handle_modes modes;
-    enum gemm_reason reason = REASON_routed;
-    if (!handle_state_modes(real, c->handle, &modes)) return REASON_invalid;
-    reason = guard_modes(&modes);
+static enum gemm_reason route(struct gemm_plan *plan, struct gemm_problem *p, const struct gemm_call *c,
+                              struct handle_view view) {
+    struct place place;
+    enum gemm_reason reason = guard_call(c);
+    if (reason == REASON_routed) reason = guard_problem(p, c);
     if (reason != REASON_routed) return reason;
-    const struct gemm_device *device = device_traits_current(&reason);
-    if (!device) return reason;
-    enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-    if (cudaStreamIsCapturing(modes.stream, &capture) != cudaSuccess) {
-        cudaGetLastError();
-        return REASON_capture;
-    }
-    bool on_device = modes.pointer_mode == CUBLAS_POINTER_MODE_DEVICE;
-    p->alpha = scalar_of(c->alpha, on_device);
-    p->beta = scalar_of(c->beta, on_device);
-    if (p->alpha == SCALAR_ZERO) return REASON_empty;
-    struct gemm_device allowed = *device;
-    if (modes.sm_count_target > 0 && modes.sm_count_target < allowed.sm_count)
-        allowed.sm_count = modes.sm_count_target;
-    struct workspace workspace = handle_state_get_workspace(c->handle);
-    struct gemm_limits limits = {0};
-    limits.capturing = capture != cudaStreamCaptureStatusNone;
-    limits.scratch_bytes = scratch_limit(&workspace, limits.capturing, (int64_t)settings()->workspace_mb << 20);
-    *plan = gemm_plan_make(p, &allowed, settings(), &limits);
-    if (!plan->variant) return plan->reason;
-    return run(c, p, plan, &modes, &workspace);
+    if (!handle_state_modes(view.real, c->handle, &place.modes)) return REASON_invalid;
+    reason = contract_owed(c, &place.modes, settings(), &p->contract);
+    if (reason == REASON_routed) reason = describe_scalars(p, c, &place.modes);
+    if (reason == REASON_routed) reason = find_place(&place, view);
+    if (reason == REASON_routed) reason = make_plan(plan, p, &place, &settings()->toggles);
+    if (reason == REASON_routed) reason = run(c, p, plan, &place);
+    return reason;
 }
 
-bool dispatch(const struct gemm_call *call, const struct real_cublas *real) {
-    const struct toggles *t = settings();
-    if (!t->enabled) return false;
+bool dispatch(const struct gemm_call *call, struct handle_view view) {
+    const struct toggles *toggles = &settings()->toggles;
+    if (!toggles->enabled) return false;
     struct gemm_problem problem;
     struct gemm_plan plan = {0};
     describe(&problem, call);
-    enum gemm_reason reason = guard_call(call);
-    if (reason == REASON_routed && !gemm_problem_valid(&problem)) reason = REASON_invalid;
-    if (reason == REASON_routed && (!problem.m || !problem.n || !problem.k || !problem.batch)) reason = REASON_empty;
-    if (reason == REASON_routed && (!call->a || !call->b)) reason = REASON_invalid;
-    if (reason == REASON_routed) reason = plan_call(call, &problem, real, &plan);
+    plan.profile = gemm_profile_of(&problem);
+    enum gemm_reason reason = route(&plan, &problem, call, view);
     plan.reason = reason;
     if (reason != REASON_routed) plan.variant = NULL;
-    report_call(t, call->entry, &problem, &plan);
+    report_call(toggles, call, &problem, &plan);
     return reason == REASON_routed;
 }

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "real.h"
+#include "handle_state.h"
 
 /* A matrix call as it came in, whichever door it came through. Column-major, elements, as cuBLAS documents it. */
 struct gemm_call {
@@ -29,6 +29,6 @@ struct gemm_call {
  * True: the product has been launched on a kernel of ours and the caller gets CUBLAS_STATUS_SUCCESS. False: nothing
  * has happened and the caller is to forward the call as it came.
  */
-bool dispatch(const struct gemm_call *call, const struct real_cublas *real);
+bool dispatch(const struct gemm_call *call, struct handle_view view);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * What we know of a cuBLAS handle: what we recorded (its workspace), and what cuBLAS itself answers (its modes).
+ * What we know of a cuBLAS handle: what we recorded (its copy of cuBLAS, its device, its workspace), and what cuBLAS
+ * itself answers (its modes).
  */
 #ifndef FASTGEMM_HANDLE_STATE_H
 #define FASTGEMM_HANDLE_STATE_H
@@ -13,6 +14,7 @@ struct handle_modes {
     cublasPointerMode_t pointer_mode;
     cublasMath_t math_mode;
     int sm_count_target; /* 0: all */
+    bool emulation;      /* an emulation strategy other than the default is set */
 };
 
 struct workspace {
@@ -20,14 +22,36 @@ struct workspace {
     size_t size;
 };
 
-/* The caller gave this handle a workspace, or took it back (NULL). */
-void handle_state_workspace(cublasHandle_t handle, void *address, size_t size);
+enum { DEVICE_UNKNOWN = -1 };
+
+struct handle_state;
+
+/* A handle as a door sees it. `real` is NULL when no cuBLAS is loaded, `state` when nothing is recorded. */
+struct handle_view {
+    const struct real_cublas *real;
+    struct handle_state *state;
+};
+
+/*
+ * The copy of cuBLAS that made the handle, as far as that is known; else the one that the caller reaches, and the
+ * handle is bound to that. Lock-free for a handle seen before.
+ */
+struct handle_view handle_state_find(cublasHandle_t handle, const void *caller);
+
+/* A handle has just been made by this copy, on this device (or DEVICE_UNKNOWN). */
+void handle_state_created(cublasHandle_t handle, const struct real_cublas *real, int device);
 
 /* The handle is about to be destroyed: its address may come back as another handle. */
 void handle_state_forget(cublasHandle_t handle);
 
-/* The workspace that the caller gave; {NULL, 0} if cuBLAS uses its own. */
-struct workspace handle_state_get_workspace(cublasHandle_t handle);
+/* The caller gave this handle a workspace, or took it back (NULL). */
+void handle_state_set_workspace(struct handle_state *state, void *address, size_t size);
+
+/* The workspace that the caller gave; {NULL, 0} if cuBLAS uses its own or nothing is recorded. */
+struct workspace handle_state_workspace(const struct handle_state *state);
+
+/* The device that the handle was made on, or DEVICE_UNKNOWN. */
+int handle_state_device(const struct handle_state *state);
 
 /* Asks cuBLAS for the handle's modes; false when it does not know the handle. */
 bool handle_state_modes(const struct real_cublas *real, cublasHandle_t handle, struct handle_modes *out);

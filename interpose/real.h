@@ -16,9 +16,17 @@ struct real_cublas {
 };
 
 /*
- * The copy that code at `caller` would have reached without us; NULL while none is loaded. The answer for a caller
- * does not change once it is found. Safe from any thread, from constructors and after fork.
+ * The copy that code at `caller` would have reached without us; NULL while none is loaded, which is asked anew each
+ * time. A copy once handed out stays loaded. Safe from any thread, from constructors and after fork. Costs
+ * microseconds: callers with a handle go through handle_state_find, which asks once per handle.
  */
 const struct real_cublas *real_cublas_for(const void *caller);
+
+/*
+ * Code at `caller` has got a cuBLAS function from the library handle `library` (dlopen's) and is to be given ours
+ * instead: from now on its calls go to that library. False when its object is known to reach another copy; then it
+ * must be given the real function, since a later call would not tell for which of the two it was meant.
+ */
+bool real_cublas_learn(const void *caller, void *library);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What a person sees: counters by problem and route, the log line of a call, the summary at exit.
+ * What a person sees: counters by problem and route, the line of a call, the summary at exit.
  */
 #ifndef FASTGEMM_REPORT_H
 #define FASTGEMM_REPORT_H
@@ -7,8 +7,10 @@
 #include "../policy/problem.h"
 #include "../policy/toggles.h"
 
-/* Counts one call, and prints its line if the log asks for calls. */
-void report_call(const struct toggles *toggles, const char *entry, const struct gemm_problem *problem,
+struct gemm_call;
+
+/* Counts one call, and prints its line if the log asks for calls. Lock-free for a problem seen before. */
+void report_call(const struct toggles *toggles, const struct gemm_call *call, const struct gemm_problem *problem,
                  const struct gemm_plan *plan);
 
 /* A line of ours on standard error or in the log file. */

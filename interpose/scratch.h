@@ -14,11 +14,14 @@ struct scratch {
     bool from_pool;
 };
 
+/* What our pool on the device may give: `limit`, or 0 when the device has no pools. */
+int64_t scratch_pool_bytes(int device, int64_t limit);
+
 /* How much a call on this handle may use: the plan's input. */
-int64_t scratch_limit(const struct workspace *workspace, bool capturing, int64_t pool_limit);
+int64_t scratch_limit(const struct workspace *workspace, bool capturing, int64_t pool_bytes);
 
 /* Scratch of `bytes` in the order of the stream; a NULL address when it could not be had. */
-struct scratch scratch_take(const struct workspace *workspace, int64_t bytes, cudaStream_t stream);
+struct scratch scratch_take(const struct workspace *workspace, int64_t bytes, int device, cudaStream_t stream);
 
 /* Gives pool scratch back, after the work that was launched on the stream. */
 void scratch_give(struct scratch scratch, cudaStream_t stream);
