@@ -52,6 +52,7 @@ static void describe(struct gemm_problem *p, const struct gemm_call *c) {
     p->lda = c->lda, p->ldb = c->ldb, p->ldc = p->ldd = c->ldc;
     p->stride_a = c->stride_a, p->stride_b = c->stride_b, p->stride_c = p->stride_d = c->stride_c;
     p->align_a = gemm_alignment(c->a), p->align_b = gemm_alignment(c->b);
+    p->alpha = p->beta = SCALAR_OTHER; /* until the pointer mode is known */
     p->contract = CONTRACT_FP32;
 }
 

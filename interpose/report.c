@@ -101,9 +101,15 @@ static int by_order(const void *a, const void *b) {
     return (*(struct row *const *)a)->order - (*(struct row *const *)b)->order;
 }
 
+/* What the guard refused is no product that a bench could run. */
+static bool replays(enum gemm_reason reason) {
+    return reason != REASON_invalid && reason != REASON_empty && reason != REASON_not_fp32;
+}
+
 static void print_row(FILE *out, const struct row *row, long calls) {
     char line[MAX_LINE];
     if (settings_seen->log == LOG_BENCH) {
+        if (!replays(row->plan.reason)) return;
         words_of_bench(line, sizeof line, row, calls);
         fprintf(out, "fastgemm: %s\n", line);
         return;

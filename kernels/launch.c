@@ -25,6 +25,18 @@ enum { MAX_DEVICES = 64, MAX_GRID_YZ = 65535, DEFAULT_SHARED_BYTES = 48 * 1024, 
 
 static int index_of(const struct gemm_variant *variant) { return (int)(variant - gemm_variants); }
 
+/* Loads what a launch needs. This may be the first call in a process that is capturing: loading is no part of that. */
+static cudaError_t load(const void *kernel, int shared_bytes) {
+    enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    struct cudaFuncAttributes attributes;
+    cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
+    if (error != cudaSuccess) return error;
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+    if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)splitk_reduce);
+    cudaThreadExchangeStreamCaptureMode(&mode);
+    return error;
+}
+
 int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b) {
     static atomic_bool ready[MAX_DEVICES][VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT];
     int device = 0;
@@ -32,9 +44,7 @@ int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, 
     if (error != cudaSuccess) return error;
     atomic_bool *done = device < MAX_DEVICES ? &ready[device][index_of(variant)][a][b] : NULL;
     if (done && atomic_load_explicit(done, memory_order_acquire)) return cudaSuccess;
-    const void *kernel = kernels[index_of(variant)][a][b];
-    int bytes = gemm_variant_shared_bytes(variant, a, b);
-    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    error = load(kernels[index_of(variant)][a][b], gemm_variant_shared_bytes(variant, a, b));
     if (error != cudaSuccess) {
         cudaGetLastError(); /* not the program's error: it must not find it */
         return error;
