@@ -40,6 +40,7 @@ static enum defect defect_of_sizes(const struct product *p) {
     if (p->m < 0) return DEFECT_M_NEGATIVE;
     if (p->n < 0) return DEFECT_N_NEGATIVE;
     if (p->k < 0) return DEFECT_K_NEGATIVE;
+    if (p->lda < 1 && p->m == 0 && p->n == 0) return DEFECT_LDA_ZERO_EMPTY;
     if (p->lda < 1 || p->lda < rows_a) return DEFECT_LDA_SMALL;
     if (p->ldb < 1 || p->ldb < rows_b) return DEFECT_LDB_SMALL;
     if (p->ldc < 1 || p->ldc < p->m) return DEFECT_LDC_SMALL;

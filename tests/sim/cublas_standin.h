@@ -44,28 +44,20 @@ struct product {
     double alpha_value, beta_value; /* when they lie on the host */
 };
 
-/* What may be wrong with a call. Names are those of cublas_statuses.h. */
+/* What may be odd about a call: the names that cublas_statuses.h uses. The last six are valid. */
+#define STANDIN_DEFECTS(X)                                                                                             \
+    X(NULL_HANDLE)                                                                                                     \
+    X(OP_A)                                                                                                            \
+    X(OP_B) X(M_NEGATIVE) X(N_NEGATIVE) X(K_NEGATIVE) X(LDA_SMALL) X(LDB_SMALL) X(LDC_SMALL) X(LDA_ZERO_EMPTY)         \
+        X(NULL_ALPHA) X(NULL_BETA) X(NULL_C) X(EMPTY) X(NULL_A_EMPTY) X(BATCH_NEGATIVE) X(BATCH_ZERO) X(COMPUTE_16F)   \
+            X(COMPUTE_16F_PEDANTIC) X(COMPUTE_64F) X(COMPUTE_32F) X(COMPUTE_32F_PEDANTIC) X(COMPUTE_32F_FAST_16F)      \
+                X(COMPUTE_32F_FAST_16BF) X(COMPUTE_32F_FAST_TF32) X(COMPUTE_32F_EMULATED_16BFX9)
+
 enum defect {
     DEFECT_NONE,
-    DEFECT_NULL_HANDLE,
-    DEFECT_OP_A,
-    DEFECT_OP_B,
-    DEFECT_M_NEGATIVE,
-    DEFECT_N_NEGATIVE,
-    DEFECT_K_NEGATIVE,
-    DEFECT_LDA_SMALL,
-    DEFECT_LDB_SMALL,
-    DEFECT_LDC_SMALL,
-    DEFECT_BATCH_NEGATIVE,
-    DEFECT_NULL_ALPHA,
-    DEFECT_NULL_BETA,
-    DEFECT_NULL_C,
-    DEFECT_EMPTY,
-    DEFECT_NULL_A_EMPTY,
-    DEFECT_BATCH_ZERO,
-    DEFECT_COMPUTE_16F,
-    DEFECT_COMPUTE_16F_PEDANTIC,
-    DEFECT_COMPUTE_64F,
+#define X(name) DEFECT_##name,
+    STANDIN_DEFECTS(X)
+#undef X
 };
 
 /* cublas_handle.c: CUBLAS_STATUS_SUCCESS for a live handle of this copy. */

@@ -1,0 +1,162 @@
+/* Products for the tests of kernels on the simulated GPU: operands, launch, and the check in double precision. */
+#include "sim_product.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cuda_runtime_api.h>
+
+#include "launch.h"
+
+/* The same numbers in every run, in [-1, 1), with 24 significant bits. */
+static float next_number(uint32_t *state) {
+    *state = *state * 1664525u + 1013904223u;
+    return (float)((int32_t)*state >> 7) / (float)(1 << 24);
+}
+
+static float *device_numbers(int64_t count, uint32_t seed) {
+    float *numbers = NULL;
+    if (cudaMalloc((void **)&numbers, (size_t)count * sizeof *numbers)) abort();
+    for (int64_t i = 0; i < count; i++) numbers[i] = next_number(&seed);
+    return numbers;
+}
+
+/* 16-byte copies want sizes and leading dimensions in fours. */
+static int in_fours(int x) {
+    return (x + 3) / 4 * 4;
+}
+
+static void make_operands(struct sim_product *p) {
+    struct gemm_args *x = &p->args;
+    x->lda = (p->load_a == LOAD_K4 ? p->k : p->m) + p->pad;
+    x->ldb = (p->load_b == LOAD_K4 ? p->k : p->n) + p->pad;
+    if (p->load_a == LOAD_MN16) x->lda = in_fours((int)x->lda);
+    if (p->load_b == LOAD_MN16) x->ldb = in_fours((int)x->ldb);
+    x->ldc = x->ldd = p->m + p->pad;
+    x->stride_a = x->lda * (p->load_a == LOAD_K4 ? p->m : p->k);
+    x->stride_b = x->ldb * (p->load_b == LOAD_K4 ? p->n : p->k);
+    x->stride_c = x->stride_d = x->ldd * p->n;
+    /* The last column ends with its last row: not one float more is there to read or write. */
+    int rows_a = p->load_a == LOAD_K4 ? p->k : p->m, rows_b = p->load_b == LOAD_K4 ? p->k : p->n;
+    p->floats_a = x->stride_a * p->batch - (p->k ? x->lda - rows_a : 0);
+    p->floats_b = x->stride_b * p->batch - (p->k ? x->ldb - rows_b : 0);
+    p->floats_c = x->stride_d * p->batch - (x->ldd - p->m);
+    x->a = device_numbers(p->floats_a, 1);
+    x->b = device_numbers(p->floats_b, 2);
+    x->d = device_numbers(p->floats_c, 3);
+}
+
+static void make_c(struct sim_product *p) {
+    struct gemm_args *x = &p->args;
+    for (int64_t i = 0; i < p->floats_c; i++)
+        if (p->beta == 0.0f || i % x->ldd >= p->m) x->d[i] = nanf("");
+    x->c = x->d;
+    p->c_before = malloc((size_t)p->floats_c * sizeof(float));
+    if (!p->c_before) abort();
+    memcpy(p->c_before, x->d, (size_t)p->floats_c * sizeof(float));
+}
+
+static void make_scalars(struct sim_product *p) {
+    p->args.alpha = p->alpha;
+    p->args.beta = p->beta;
+    if (!p->scalars_on_device) return;
+    p->device_scalars = device_numbers(2, 4);
+    p->device_scalars[0] = p->alpha;
+    p->device_scalars[1] = p->beta;
+    p->args.alpha_ptr = p->device_scalars;
+    p->args.beta_ptr = p->device_scalars + 1;
+    p->args.alpha = p->args.beta = nanf("");
+}
+
+static void make_split(struct sim_product *p, const struct gemm_variant *v) {
+    struct gemm_args *x = &p->args;
+    int tiles = (p->k + v->bk - 1) / v->bk, each = (tiles + p->splits - 1) / p->splits;
+    x->k_per_split = p->splits > 1 ? each * v->bk : p->k;
+    x->splits = p->splits > 1 ? (tiles + each - 1) / each : 1;
+    x->ld_partial = (p->m + 3) / 4 * 4;
+    if (x->splits > 1)
+        cudaMalloc((void **)&x->partial, (size_t)(x->splits * p->batch * p->n * x->ld_partial) * sizeof(float));
+}
+
+void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
+    if (p->load_a == LOAD_MN16) p->m = in_fours(p->m);
+    if (p->load_b == LOAD_MN16) p->n = in_fours(p->n);
+    if (!p->batch) p->batch = 1;
+    p->variant = v;
+    p->args = (struct gemm_args){.m = p->m,
+                                 .n = p->n,
+                                 .k = p->k,
+                                 .batch = p->batch,
+                                 .tiles_m = (p->m + v->bm - 1) / v->bm,
+                                 .tiles_n = (p->n + v->bn - 1) / v->bn,
+                                 .raster = 2};
+    make_operands(p);
+    make_c(p);
+    make_scalars(p);
+    make_split(p, v);
+}
+
+void sim_product_free(struct sim_product *p) {
+    cudaFree((void *)(uintptr_t)p->args.a);
+    cudaFree((void *)(uintptr_t)p->args.b);
+    cudaFree(p->args.d);
+    cudaFree(p->args.partial);
+    cudaFree(p->device_scalars);
+    free(p->c_before);
+}
+
+int sim_product_run(struct sim_product *p) {
+    int error = gemm_launch(p->variant, p->load_a, p->load_b, p->args, NULL);
+    return error ? error : (int)cudaDeviceSynchronize();
+}
+
+static double element_of_a(const struct sim_product *p, int batch, int i, int l) {
+    const struct gemm_args *x = &p->args;
+    return x->a[batch * x->stride_a + (p->load_a == LOAD_K4 ? l + i * x->lda : i + l * x->lda)];
+}
+
+static double element_of_b(const struct sim_product *p, int batch, int l, int j) {
+    const struct gemm_args *x = &p->args;
+    return x->b[batch * x->stride_b + (p->load_b == LOAD_K4 ? l + j * x->ldb : j + l * x->ldb)];
+}
+
+static int element_wrong(const struct sim_product *p, int batch, int i, int j) {
+    const double unit = ldexp(1, -24), gamma = (p->k + 2) * unit / (1 - (p->k + 2) * unit);
+    int64_t at = batch * p->args.stride_d + j * p->args.ldd + i;
+    double sum = 0, size = 0;
+    for (int l = 0; l < p->k; l++) {
+        double term = element_of_a(p, batch, i, l) * element_of_b(p, batch, l, j);
+        sum += term;
+        size += fabs(term);
+    }
+    sum *= p->alpha;
+    size *= fabs(p->alpha);
+    if (p->beta != 0.0f) {
+        sum += (double)p->beta * p->c_before[at];
+        size += fabs((double)p->beta * p->c_before[at]);
+    }
+    return !(fabs(p->args.d[at] - sum) <= gamma * size);
+}
+
+static int padding_changed(const struct sim_product *p) {
+    int changed = 0;
+    for (int64_t i = 0; i < p->floats_c; i++)
+        if (i % p->args.ldd >= p->m) changed += memcmp(&p->args.d[i], &p->c_before[i], sizeof(float)) != 0;
+    return changed;
+}
+
+int sim_product_wrong(const struct sim_product *p) {
+    int wrong = padding_changed(p);
+    for (int batch = 0; batch < p->batch; batch++)
+        for (int j = 0; j < p->n; j++)
+            for (int i = 0; i < p->m; i++) wrong += element_wrong(p, batch, i, j);
+    return wrong;
+}
+
+int sim_product_try(struct sim_product p, const struct gemm_variant *variant) {
+    sim_product_make(&p, variant);
+    int error = sim_product_run(&p), wrong = error ? -error : sim_product_wrong(&p);
+    sim_product_free(&p);
+    return wrong;
+}

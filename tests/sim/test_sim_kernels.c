@@ -1,0 +1,112 @@
+/*
+ * The real SIMT kernels on the simulated GPU: every variant with all nine pairs of loaders, odd sizes, batches, splits
+ * of K and device scalars, in every order of threads, against double precision.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "sim_api.h"
+#include "sim_product.h"
+
+static void try_everywhere(struct sim_product p) {
+    for (int v = 0; v < VARIANT_COUNT; v++)
+        for (int pair = 0; pair < LOADER_COUNT * LOADER_COUNT; pair++) {
+            p.load_a = (enum gemm_loader)(pair / LOADER_COUNT);
+            p.load_b = (enum gemm_loader)(pair % LOADER_COUNT);
+            int wrong = sim_product_try(p, &gemm_variants[v]);
+            if (wrong) print_error("%s, loaders %d %d: %d wrong\n", gemm_variants[v].name, p.load_a, p.load_b, wrong);
+            assert_int_equal(wrong, 0);
+        }
+}
+
+/* A test that failed leaves the device broken: the next one starts afresh. */
+static int start_afresh(void **state) {
+    (void)state;
+    fgsim_reset();
+    return 0;
+}
+
+static void test_odd_sizes_and_all_loaders(void **state) {
+    (void)state;
+    try_everywhere((struct sim_product){.m = 67, .n = 131, .k = 37, .pad = 3, .alpha = 1.5f, .beta = 0});
+    try_everywhere((struct sim_product){.m = 1, .n = 1, .k = 1, .alpha = 1, .beta = 1});
+    try_everywhere((struct sim_product){.m = 129, .n = 3, .k = 8, .pad = 1, .alpha = -1, .beta = 0.5f});
+}
+
+static void test_several_tiles(void **state) {
+    (void)state;
+    for (int v = 0; v < VARIANT_COUNT; v++) {
+        struct sim_product p = {.load_a = LOAD_MN4,
+                                .load_b = LOAD_K4,
+                                .m = 2 * gemm_variants[v].bm + 5,
+                                .n = gemm_variants[v].bn + 1,
+                                .k = 65,
+                                .alpha = 1};
+        assert_int_equal(sim_product_try(p, &gemm_variants[v]), 0);
+    }
+}
+
+static void test_batches(void **state) {
+    (void)state;
+    try_everywhere((struct sim_product){.m = 33, .n = 20, .k = 11, .batch = 3, .alpha = 1, .beta = -2});
+}
+
+static void test_split_k(void **state) {
+    (void)state;
+    try_everywhere((struct sim_product){.m = 34, .n = 17, .k = 101, .batch = 2, .splits = 4, .alpha = 2, .beta = 1});
+}
+
+static void test_scalars_on_device(void **state) {
+    (void)state;
+    try_everywhere((struct sim_product){.m = 9, .n = 10, .k = 5, .alpha = 3, .beta = 0.25f, .scalars_on_device = 1});
+}
+
+static void test_nothing_to_sum_scales_c(void **state) {
+    (void)state;
+    try_everywhere((struct sim_product){.m = 9, .n = 5, .k = 0, .alpha = 1, .beta = 2});
+}
+
+static void test_every_order_of_threads(void **state) {
+    static const char *const orders[] = {"forward", "reverse", "warps", "shuffle", "shuffle:7", "shuffle:8"};
+    (void)state;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        setenv("FASTGEMM_SIM_ORDER", orders[i], 1);
+        fgsim_reset();
+        test_several_tiles(NULL);
+    }
+    unsetenv("FASTGEMM_SIM_ORDER");
+    fgsim_reset();
+}
+
+static void test_launches_are_counted_by_name(void **state) {
+    (void)state;
+    fgsim_reset();
+    struct sim_product p = {.load_a = LOAD_MN4, .load_b = LOAD_K4, .m = 5, .n = 5, .k = 50, .splits = 3, .alpha = 1};
+    assert_int_equal(sim_product_try(p, &gemm_variants[VARIANT_sgemm_simt_64x64x8]), 0);
+    assert_int_equal(fgsim_launches("sgemm_simt_64x64x8_st"), 1);
+    assert_int_equal(fgsim_launches("sgemm_simt"), 1);
+    assert_int_equal(fgsim_launches("splitk_reduce"), 1);
+    struct fgsim_launch last;
+    assert_true(fgsim_last_launch(&last));
+    assert_string_equal(last.name, "splitk_reduce");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup(name, start_afresh)
+    const struct CMUnitTest tests[] = {
+        TEST(test_odd_sizes_and_all_loaders),
+        TEST(test_several_tiles),
+        TEST(test_batches),
+        TEST(test_split_k),
+        TEST(test_scalars_on_device),
+        TEST(test_nothing_to_sum_scales_c),
+        TEST(test_every_order_of_threads),
+        TEST(test_launches_are_counted_by_name),
+    };
+    return cmocka_run_group_tests_name("SIMT kernels on the simulated GPU", tests, NULL, NULL);
+}
