@@ -7,7 +7,7 @@
 #ifndef FASTGEMM_EPILOGUE_CUH
 #define FASTGEMM_EPILOGUE_CUH
 
-#include "device.cuh"
+#include "tile.cuh"
 
 struct scalars {
     float alpha, beta;
@@ -33,7 +33,7 @@ template <int TM, int TN>
 DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (&acc)[TN][TM], int m0, int n0, int split,
                        int batch, int lane) {
     static const int LD = 4 * TM + 16;
-    const int lane_m = lane % 4, lane_n = lane / 4;
+    const int lane_m = lane_along_m(lane), lane_n = lane_along_n(lane);
     const bool partial = args.partial != 0;
     struct scalars s = {1.0f, 0.0f};
     const float *c = 0;

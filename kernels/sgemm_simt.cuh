@@ -42,7 +42,7 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
 
     SHARED_MEMORY(shared);
     const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
-    const int lane_m = lane % 4, lane_n = lane / 4;
+    const int lane_m = lane_along_m(lane), lane_n = lane_along_n(lane);
     const int warp_m = warp % WARPS_M * 4 * TM, warp_n = warp / WARPS_M * 8 * TN;
 
     int tile_m, tile_n;
@@ -90,29 +90,25 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
     if (k_tiles > 0) load_fragments<TM, TN>(a[0], b[0], read + from_a, read + from_b);
 
     for (int tile = 0; tile < k_tiles; tile++) {
+        write += STAGE_FLOATS;
+        if (write == end) write = shared;
 #pragma unroll
         for (int kk = 0; kk < BK; kk++) {
-            const float *ahead = read;
+            load_a.copy_step(write, kk);
+            load_b.copy_step(write + loader_a::STAGE_FLOATS, kk);
             if (kk == BK - 1) {
                 /* The next tile has landed for this thread; the barrier says so for all, and that this one is read. */
+                load_a.next(tile + STAGES < k_tiles);
+                load_b.next(tile + STAGES < k_tiles);
+                cp_async_commit();
                 cp_async_wait<STAGES - 2>();
                 __syncthreads();
                 read += STAGE_FLOATS;
                 if (read == end) read = shared;
-                ahead = read;
             }
-            int next = (kk + 1) % BK;
-            load_fragments<TM, TN>(a[(kk + 1) % 2], b[(kk + 1) % 2], ahead + from_a + next * loader_a::LD,
-                                   ahead + from_b + next * loader_b::LD);
-            if (kk == 0) {
-                write += STAGE_FLOATS;
-                if (write == end) write = shared;
-                if (tile + STAGES - 1 < k_tiles) {
-                    load_a.copy(write);
-                    load_b.copy(write + loader_a::STAGE_FLOATS);
-                }
-                cp_async_commit();
-            }
+            const int next = (kk + 1) % BK;
+            load_fragments<TM, TN>(a[(kk + 1) % 2], b[(kk + 1) % 2], read + from_a + next * loader_a::LD,
+                                   read + from_b + next * loader_b::LD);
             multiply_add<TM, TN>(acc, a[kk % 2], b[kk % 2]);
         }
     }

@@ -21,6 +21,13 @@ DEVICE void raster_tile(const struct gemm_args &args, int index, int *tile_m, in
     *tile_m = first + inside - *tile_n * rows;
 }
 
+/*
+ * A warp's lanes stand 4 along m by 8 along n. In this order lanes x and x^1 read the same of A, and x and x^2 the
+ * same of B, which lets 16-byte shared loads run two quarter-warps at a time.
+ */
+DEVICE int lane_along_m(int lane) { return lane >> 1 & 3; }
+DEVICE int lane_along_n(int lane) { return (lane & 1) | (lane >> 3 << 1); }
+
 /* Offsets inside an operand tile: 32 bits keep the main loop lean, 64 take any leading dimension. */
 template <int WIDE> struct offset { typedef uint32_t type; };
 template <> struct offset<1> { typedef int64_t type; };
@@ -36,6 +43,7 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_lo
     static const int FAST = LOAD == LOAD_K4 ? BK : EXTENT / VECTOR; /* copies along the contiguous side */
     static const int STEP = THREADS / FAST;                         /* rows of the other side per round */
     static const int COUNT = EXTENT * BK / VECTOR / THREADS;
+    static const int BURSTS = COUNT < 4 ? COUNT : 4; /* the copies of a tile, spread over its k steps */
     static_assert(THREADS % FAST == 0 && COUNT * VECTOR * THREADS == EXTENT * BK, "the tile divides among threads");
 
     const float *tile;                      /* first element of the k tile that is copied next */
@@ -80,15 +88,24 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_lo
         tile += k_count * advance;
     }
 
-    DEVICE_MEMBER void copy(float *stage) {
+    /* The part of a whole tile's copies that goes with step `kk` of BK: spread out, they do not clog the memory pipe. */
+    DEVICE_MEMBER void copy_step(float *stage, int kk) {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
+            if (i * BURSTS / COUNT * (BK / BURSTS) != kk) continue;
             if (LOAD == LOAD_MN16)
                 cp_async_16(destination(stage, i), tile + at[i]);
             else
                 cp_async_4(destination(stage, i), tile + at[i]);
         }
-        tile += BK * advance;
+    }
+
+    DEVICE_MEMBER void next(bool more) { tile += more ? BK * advance : 0; }
+
+    DEVICE_MEMBER void copy(float *stage) {
+#pragma unroll
+        for (int kk = 0; kk < BK; kk++) copy_step(stage, kk);
+        next(true);
     }
 };
 

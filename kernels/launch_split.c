@@ -1,0 +1,70 @@
+/*
+ * The passes over the operands, the product and, for split-K, the sum of the splits, one after another in the stream.
+ * Each but the first may start while the one before drains (programmatic dependent launch).
+ */
+#include "launch_split.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <cuda_runtime_api.h>
+
+extern void split_extremes(void), split_choose(void), split_planes(void), sgemm_wgmma_256x128(void);
+extern void splitk_reduce(void);
+
+enum { MAX_DEVICES = 64, MAX_GRID_Y = 65535, REDUCE_ROWS = 128 };
+
+static cudaError_t allow_shared(void) {
+    static atomic_bool ready[MAX_DEVICES];
+    int device = 0;
+    cudaError_t error = cudaGetDevice(&device);
+    if (error != cudaSuccess) return error;
+    if (device < MAX_DEVICES && atomic_load_explicit(&ready[device], memory_order_acquire)) return cudaSuccess;
+    error = cudaFuncSetAttribute((const void *)sgemm_wgmma_256x128, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 SPLIT_SHARED_BYTES);
+    if (error == cudaSuccess && device < MAX_DEVICES) atomic_store_explicit(&ready[device], true, memory_order_release);
+    return error;
+}
+
+static cudaError_t launch(void (*kernel)(void), dim3 grid, int threads, int shared, bool overlaps, void *args,
+                          cudaStream_t stream) {
+    void *argv[] = {args};
+    cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization};
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {
+        .gridDim = grid, .blockDim = {(unsigned)threads, 1, 1}, .dynamicSmemBytes = (size_t)shared,
+        .stream = stream, .attrs = &attribute, .numAttrs = overlaps ? 1 : 0,
+    };
+    return cudaLaunchKernelExC(&config, (const void *)kernel, argv);
+}
+
+static cudaError_t launch_passes(struct split_args *args, cudaStream_t stream) {
+    const unsigned units = (unsigned)(args->rows / SPLIT_UNIT_ROWS), batch = (unsigned)args->gemm.batch;
+    cudaError_t error = launch(split_extremes, (dim3){units, (unsigned)args->chunks, batch}, 256, 1024, false, args, stream);
+    if (error != cudaSuccess) return error;
+    error = launch(split_choose, (dim3){units, batch, 1}, SPLIT_UNIT_ROWS, 0, true, args, stream);
+    if (error != cudaSuccess) return error;
+    return launch(split_planes, (dim3){units * (unsigned)args->k_units, batch, 1}, 256,
+                  SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES, true, args, stream);
+}
+
+static cudaError_t launch_product(struct split_args *args, int ctas, cudaStream_t stream) {
+    struct gemm_args *g = &args->gemm;
+    const int64_t items = (int64_t)g->tiles_m * g->tiles_n * g->splits * g->batch;
+    dim3 grid = {(unsigned)(items < ctas ? items : ctas), 1, 1};
+    cudaError_t error = launch(sgemm_wgmma_256x128, grid, 384, SPLIT_SHARED_BYTES, true, args, stream);
+    if (error != cudaSuccess || g->splits == 1) return error;
+    dim3 reduce = {(unsigned)((g->m + REDUCE_ROWS - 1) / REDUCE_ROWS), (unsigned)(g->n < MAX_GRID_Y ? g->n : MAX_GRID_Y),
+                   (unsigned)g->batch};
+    return launch(splitk_reduce, reduce, REDUCE_ROWS, 0, false, g, stream);
+}
+
+int split_launch(struct split_args args, enum split_planes first_choice, void *scratch, int ctas, void *stream) {
+    split_args_place(&args, first_choice, scratch);
+    cudaError_t error = allow_shared();
+    if (error == cudaSuccess) error = launch_passes(&args, stream);
+    if (error == cudaSuccess) error = launch_product(&args, ctas, stream);
+    if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
+    return error;
+}

@@ -1,0 +1,17 @@
+/*
+ * The launches of one split product (split.h).
+ */
+#ifndef FASTGEMM_LAUNCH_SPLIT_H
+#define FASTGEMM_LAUNCH_SPLIT_H
+
+#include "split.h"
+
+/*
+ * Runs a product whose `gemm`, a_along_k and b_along_k are filled (tiles and splits for SPLIT_TILE_*), on scratch of
+ * split_scratch_bytes, with at most `ctas` CTAs (one runs on an SM), on the stream (a cudaStream_t) of the current
+ * device. Starting from SPLIT_FP16X3, the device itself falls back to bf16 planes where the operands ask for it. Never
+ * synchronises. Returns a cudaError_t; on an error nothing has been written to D.
+ */
+int split_launch(struct split_args args, enum split_planes first_choice, void *scratch, int ctas, void *stream);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * PTX that only Hopper has (sm_90a), or that came with it, each instruction in a small function named after it. Not for
+ * the host simulation: the matrix instruction's asynchrony is what a twin could not honestly show.
+ * PTX ISA: "mbarrier", "cp.async.bulk", "Asynchronous Warpgroup Level Matrix Instructions", "griddepcontrol".
+ */
+#ifndef FASTGEMM_PTX_SM90_CUH
+#define FASTGEMM_PTX_SM90_CUH
+
+#include "ptx.cuh"
+
+/* Waits until the kernels before this one in the stream are done and their writes are seen. */
+DEVICE void grid_wait(void) { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+
+/* Lets the next kernel of the stream start, as far as its own grid_wait. */
+DEVICE void grid_launch_next(void) { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+
+/* Two floats, rounded to nearest; the first in the low half. */
+DEVICE uint32_t cvt_f16x2(float low, float high) {
+    uint32_t pair;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+}
+
+DEVICE uint32_t cvt_bf16x2(float low, float high) {
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+}
+
+DEVICE float float_of_f16(uint32_t low_half) {
+    float x;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"((uint16_t)low_half));
+    return x;
+}
+
+DEVICE void mbarrier_init(uint64_t *barrier, int arrivals) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
+}
+
+/* Makes initialised barriers known to the copy engine. */
+DEVICE void fence_barrier_init(void) { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+
+DEVICE void mbarrier_arrive(uint64_t *barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
+}
+
+/* Arrives, and has the phase wait for so many copied bytes too. */
+DEVICE void mbarrier_arrive_expect_tx(uint64_t *barrier, int bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
+                 : "memory");
+}
+
+/* Returns when the phase of this parity is complete. */
+DEVICE void mbarrier_wait(uint64_t *barrier, int parity) {
+    asm volatile("{\n"
+                 ".reg .pred done;\n"
+                 "again:\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+                 "@!done bra again;\n"
+                 "}\n" ::"r"(shared_address(barrier)),
+                 "r"(parity)
+                 : "memory");
+}
+
+/* A contiguous copy by the copy engine; both addresses and the size are multiples of 16. */
+DEVICE void cp_async_bulk(void *shared, const void *global, int bytes, uint64_t *barrier) {
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                     shared_address(shared)),
+                 "l"(global), "r"(bytes), "r"(shared_address(barrier))
+                 : "memory");
+}
+
+/* Registers of this warpgroup, up or down; COUNT is a multiple of 8. */
+template <int COUNT> DEVICE void setmaxnreg_inc(void) {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+template <int COUNT> DEVICE void setmaxnreg_dec(void) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+
+/*
+ * The descriptor of a matrix in shared memory for wgmma: rows of 64 bytes (32 k), 64-byte swizzle, eight rows in 512
+ * bytes. The next 16 k are 32 bytes on: add 2.
+ */
+DEVICE uint64_t wgmma_descriptor(const void *shared) {
+    return (uint64_t)2 << 62 | (uint64_t)(512 >> 4) << 32 | (uint64_t)1 << 16 | (shared_address(shared) & 0x3ffff) >> 4;
+}
+
+DEVICE void wgmma_fence(void) { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+DEVICE void wgmma_commit(void) { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+template <int PENDING> DEVICE void wgmma_wait(void) {
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
+}
+
+/* Keeps the compiler from moving uses of an accumulator across the asynchronous instructions. */
+DEVICE void wgmma_pin(float (&d)[64]) {
+#pragma unroll
+    for (int i = 0; i < 64; i++) asm volatile("" : "+f"(d[i])::"memory");
+}
+
+/* d[64 x 128] = a[64 x 16] b[16 x 128] (+ d), both operands contiguous along k; `accumulate` 0 leaves d out. */
+#define WGMMA_M64N128K16(name, type)                                                                                   \
+    DEVICE void name(float (&d)[64], uint64_t a, uint64_t b, int accumulate) {                                         \
+        asm volatile("{\n"                                                                                             \
+                     ".reg .pred p;\n"                                                                                 \
+                     "setp.ne.b32 p, %66, 0;\n"                                                                        \
+                     "wgmma.mma_async.sync.aligned.m64n128k16.f32." type "." type " {"                                 \
+                     "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+                     "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+                     "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+                     "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, " \
+                     "%64, %65, p, 1, 1, 0, 0;\n"                                                                      \
+                     "}\n"                                                                                             \
+                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), \
+                       "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), \
+                       "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), \
+                       "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]), \
+                       "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]), \
+                       "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]), \
+                       "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]), \
+                       "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63]) \
+                     : "l"(a), "l"(b), "r"(accumulate));                                                               \
+    }
+WGMMA_M64N128K16(wgmma_m64n128k16_f16, "f16")
+WGMMA_M64N128K16(wgmma_m64n128k16_bf16, "bf16")
+#undef WGMMA_M64N128K16
+
+#endif

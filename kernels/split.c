@@ -1,0 +1,52 @@
+/* Where the parts of a split product lie in scratch. */
+#include "split.h"
+
+enum { LEAST_CHUNK = 256, MOST_CHUNKS = 64, SCRATCH_ALIGN = 256 };
+
+static int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+static void measure(struct split_args *args, int m, int n, int k) {
+    args->rows_a = (int)round_up(m, SPLIT_TILE_M);
+    args->rows = args->rows_a + (int)round_up(n, SPLIT_TILE_N);
+    args->k_units = (int)(round_up(k, SPLIT_TILE_K) / SPLIT_UNIT_K);
+    args->chunk = (int)round_up((k + MOST_CHUNKS - 1) / MOST_CHUNKS, LEAST_CHUNK);
+    args->chunks = (k + args->chunk - 1) / args->chunk;
+}
+
+static int64_t extremes_bytes(const struct split_args *args, int batch) {
+    return round_up((int64_t)batch * args->chunks * args->rows * 4, SCRATCH_ALIGN);
+}
+
+static int64_t scales_bytes(const struct split_args *args, int batch) {
+    return round_up((int64_t)batch * args->rows * 4, SCRATCH_ALIGN);
+}
+
+int64_t split_scratch_bytes(int m, int n, int k, int batch) {
+    struct split_args args;
+    measure(&args, m, n, k);
+    int64_t units = (int64_t)batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units;
+    return SCRATCH_ALIGN + extremes_bytes(&args, batch) + scales_bytes(&args, batch) +
+           units * SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES;
+}
+
+static int log2_of(int value) {
+    int log = 0;
+    while (value >>= 1) log++;
+    return log;
+}
+
+void split_args_place(struct split_args *args, enum split_planes first_choice, void *scratch) {
+    const struct gemm_args *gemm = &args->gemm;
+    uint8_t *at = scratch;
+    measure(args, gemm->m, gemm->n, gemm->k);
+    /* The smallest element then keeps a relative error of k 2^-25: half of what a sum of k may lose in fp32. */
+    args->spread = 25 + log2_of(gemm->k);
+    args->first_choice = first_choice;
+    args->choice = (uint32_t *)at;
+    at += SCRATCH_ALIGN;
+    args->extremes = (uint32_t *)at;
+    at += extremes_bytes(args, gemm->batch);
+    args->scales = (int32_t *)at;
+    at += scales_bytes(args, gemm->batch);
+    args->planes = at;
+}

@@ -1,0 +1,59 @@
+/*
+ * Products of split operands: fp32 accuracy on tensor cores. What the passes over the operands and the product kernel
+ * hand to each other, and where it lies in scratch. Plain C.
+ *
+ * Rows of op(A) and columns of op(B) are both "rows" here: first the rows of A, padded to whole CTA tiles, then those
+ * of B. A row is scaled by a power of two, so that its largest element lies in [2^14, 2^15), and split into planes:
+ *
+ *   fp16x3  x = hi + lo / 2^11        fp16, three products; needs rows of moderate spread
+ *   bf16x6  x = top + mid + low       bf16, six products; takes any row
+ *
+ * Planes are stored as the product kernel's shared memory wants them: units of 128 rows x 32 k, plane after plane,
+ * each 8 KB in the 64-byte swizzle of wgmma, padded with zeros. Any layout and alignment ends here.
+ */
+#ifndef FASTGEMM_SPLIT_H
+#define FASTGEMM_SPLIT_H
+
+#include <stdint.h>
+
+#include "gemm_args.h"
+
+enum {
+    SPLIT_UNIT_ROWS = 128,
+    SPLIT_UNIT_K = 32,
+    SPLIT_PLANE_BYTES = SPLIT_UNIT_ROWS * SPLIT_UNIT_K * 2,
+    SPLIT_TILE_M = 256,
+    SPLIT_TILE_N = 128,
+    SPLIT_TILE_K = 64, /* K is padded to it, and a split of K is a multiple of it */
+    SPLIT_MAX_PLANES = 3,
+    SPLIT_SHARED_BYTES = 3 * SPLIT_MAX_PLANES * 3 * SPLIT_PLANE_BYTES + 1024, /* three stages of three units, and a pad */
+    SPLIT_LO_SHIFT = 11
+};
+
+/* Which planes hold the operands, decided on the device. */
+enum split_planes { SPLIT_FP16X3, SPLIT_BF16X6 };
+
+/* In place of a row's scale: it holds an infinity or a NaN; the product kernel computes what touches it by itself. */
+enum { SPLIT_NONFINITE = INT32_MAX };
+
+struct split_args {
+    struct gemm_args gemm;
+    int a_along_k, b_along_k; /* the operand is contiguous along k (A: op T, B: op N) */
+    int rows_a, rows;         /* padded: of A, of A and B */
+    int k_units;              /* padded K over SPLIT_UNIT_K */
+    int chunk, chunks;        /* the first pass looks at K in so many chunks */
+    int spread;               /* log2 of the largest over the smallest element of a row that fp16 planes may hold */
+    int first_choice;         /* enum split_planes */
+    uint32_t *choice;         /* enum split_planes, as decided */
+    uint32_t *extremes;       /* [batch][chunk][row]: exponents of the largest and the smallest element */
+    int32_t *scales;          /* [batch][row]: log2 of the scale, or SPLIT_NONFINITE */
+    uint8_t *planes;          /* [batch][row / 128][k / 32][plane][8 KB] */
+};
+
+/* Scratch of a product, in bytes, a multiple of 256; `args.gemm` needs m, n, k and batch only. */
+int64_t split_scratch_bytes(int m, int n, int k, int batch);
+
+/* Fills everything after `gemm`, a_along_k and b_along_k, for scratch at this address (a multiple of 256). */
+void split_args_place(struct split_args *args, enum split_planes first_choice, void *scratch);
+
+#endif

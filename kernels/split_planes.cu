@@ -1,0 +1,206 @@
+/*
+ * The passes over the operands before a split product: how large each row's elements are, how to scale it and whether
+ * fp16 planes will do, and the planes. See split.h.
+ */
+#include "ptx_sm90.cuh"
+#include "split.cuh"
+
+/* One row of op(A) or column of op(B): element k is at [k * step]. */
+struct row {
+    const float *at;
+    int64_t step;
+    bool inside; /* false: padding */
+};
+
+DEVICE struct row row_of(const struct split_args &args, int index, int batch) {
+    const struct gemm_args &g = args.gemm;
+    struct row r;
+    if (index < args.rows_a) {
+        r.inside = index < g.m;
+        r.step = args.a_along_k ? 1 : g.lda;
+        r.at = g.a + batch * g.stride_a + index * (args.a_along_k ? g.lda : 1);
+    } else {
+        index -= args.rows_a;
+        r.inside = index < g.n;
+        r.step = args.b_along_k ? 1 : g.ldb;
+        r.at = g.b + batch * g.stride_b + index * (args.b_along_k ? g.ldb : 1);
+    }
+    return r;
+}
+
+/* Bits of the largest |x|, and of the smallest but zero, less one: zero becomes the largest of all. */
+struct extremes {
+    uint32_t most, least;
+};
+
+DEVICE void look_at(struct extremes *e, float x) {
+    uint32_t bits = float_bits(x) & 0x7fffffffu;
+    e->most = max(e->most, bits);
+    e->least = min(e->least, bits - 1);
+}
+
+/* Both exponents in one word that grows with the spread: 255 - least above, most below. */
+DEVICE uint32_t packed(struct extremes e) {
+    uint32_t least = e.least == 0xffffffffu ? 255 : (e.least + 1) >> 23;
+    return (255 - least) << 16 | e.most >> 23;
+}
+
+DEVICE uint32_t wider(uint32_t a, uint32_t b) {
+    return max(a & 0xffff0000u, b & 0xffff0000u) | max(a & 0xffffu, b & 0xffffu);
+}
+
+static const int EIGHT = 8; /* loads under way */
+
+/* blockIdx: x the unit of 128 rows, y the chunk of K, z the batch. */
+KERNEL_OF(struct split_args, split_extremes, 256, 4) {
+    grid_wait();
+    grid_launch_next();
+    SHARED_MEMORY(shared);
+    uint32_t *words = (uint32_t *)shared; /* 256 */
+    const int thread = threadIdx.x, first_row = blockIdx.x * SPLIT_UNIT_ROWS, batch = blockIdx.z;
+    const int k0 = blockIdx.y * args.chunk, k1 = min(k0 + args.chunk, args.gemm.k);
+    const bool along_k = first_row < args.rows_a ? args.a_along_k : args.b_along_k;
+    if (blockIdx.x + blockIdx.y + blockIdx.z + thread == 0) *args.choice = args.first_choice;
+    uint32_t *out = args.extremes + ((int64_t)batch * args.chunks + blockIdx.y) * args.rows + first_row;
+    if (along_k) {
+        /* A warp goes through its 16 rows one by one. */
+        const int lane = thread % 32;
+        for (int i = thread / 32; i < SPLIT_UNIT_ROWS; i += 8) {
+            struct row r = row_of(args, first_row + i, batch);
+            struct extremes e = {0, 0xffffffffu};
+            if (r.inside) {
+                int k = k0 + lane;
+                for (; k + 32 * (EIGHT - 1) < k1; k += 32 * EIGHT) {
+                    float x[EIGHT];
+#pragma unroll
+                    for (int j = 0; j < EIGHT; j++) x[j] = r.at[k + 32 * j];
+#pragma unroll
+                    for (int j = 0; j < EIGHT; j++) look_at(&e, x[j]);
+                }
+                for (; k < k1; k += 32) look_at(&e, r.at[k]);
+            }
+            uint32_t word = packed(e);
+            for (int far = 16; far; far /= 2) word = wider(word, __shfl_xor_sync(0xffffffffu, word, far));
+            if (lane == 0) out[i] = word;
+        }
+    } else {
+        /* A thread has a row, two threads the same one. */
+        struct row r = row_of(args, first_row + thread % 128, batch);
+        struct extremes e = {0, 0xffffffffu};
+        if (r.inside) {
+            int k = k0 + thread / 128;
+            for (; k + 2 * (EIGHT - 1) < k1; k += 2 * EIGHT) {
+                float x[EIGHT];
+#pragma unroll
+                for (int j = 0; j < EIGHT; j++) x[j] = r.at[(k + 2 * j) * r.step];
+#pragma unroll
+                for (int j = 0; j < EIGHT; j++) look_at(&e, x[j]);
+            }
+            for (; k < k1; k += 2) look_at(&e, r.at[k * r.step]);
+        }
+        words[thread] = packed(e);
+        __syncthreads();
+        if (thread < 128) out[thread] = wider(words[thread], words[thread + 128]);
+    }
+}
+
+/* One thread per row; blockIdx.y is the batch. */
+KERNEL_OF(struct split_args, split_choose, 128, 8) {
+    grid_wait();
+    grid_launch_next();
+    const int index = blockIdx.x * 128 + threadIdx.x, batch = blockIdx.y;
+    const uint32_t *word = args.extremes + (int64_t)batch * args.chunks * args.rows + index;
+    uint32_t both = 0;
+#pragma unroll 8
+    for (int chunk = 0; chunk < args.chunks; chunk++) both = wider(both, word[(int64_t)chunk * args.rows]);
+    const int most = both & 0xffff, least = 255 - (both >> 16);
+    /* Subnormal rows are not raised all the way: the scale and its inverse have to be normal numbers. */
+    int scale = most == 0 && least == 255 ? 0 : min(14 + 127 - most, 126);
+    if (most == 255) scale = SPLIT_NONFINITE;
+    args.scales[(int64_t)batch * args.rows + index] = scale;
+    bool narrow = most == 255 || least == 255 || (least > 0 && most > 15 && most - least <= args.spread);
+    if (!narrow) *args.choice = SPLIT_BF16X6; /* several may: all write the same */
+}
+
+/* Two floats to two fp16 or bf16 of one plane; what is left over goes to the next plane. */
+DEVICE uint32_t split_fp16(float *x, float *y) {
+    uint32_t pair = cvt_f16x2(*x, *y);
+    *x = (*x - float_of_f16(pair)) * (1 << SPLIT_LO_SHIFT);
+    *y = (*y - float_of_f16(pair >> 16)) * (1 << SPLIT_LO_SHIFT);
+    return pair;
+}
+
+DEVICE uint32_t split_bf16(float *x, float *y) {
+    uint32_t pair = cvt_bf16x2(*x, *y);
+    *x -= bits_float(pair << 16);
+    *y -= bits_float(pair & 0xffff0000u);
+    return pair;
+}
+
+/* Eight elements along k as one 16-byte piece of each plane. */
+template <int PLANES> DEVICE void store_pieces(uint8_t *at, float (&x)[8]) {
+#pragma unroll
+    for (int plane = 0; plane < PLANES; plane++) {
+        uint32_t word[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            word[i] = PLANES == 2 ? split_fp16(&x[2 * i], &x[2 * i + 1]) : split_bf16(&x[2 * i], &x[2 * i + 1]);
+        *(uint4 *)(at + plane * SPLIT_PLANE_BYTES) = make_uint4(word[0], word[1], word[2], word[3]);
+    }
+}
+
+/* Where the piece of k = 8 piece .. 8 piece + 7 lies in a unit's plane: rows of 64 bytes, swizzled by pairs of rows. */
+DEVICE int piece_offset(int row, int piece) { return row * 64 + (piece ^ (row / 2 & 3)) * 16; }
+
+DEVICE void load_eight(float (&x)[8], const struct row &r, int k, int k_end, bool vector) {
+    if (!r.inside || k >= k_end) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) x[i] = 0.0f;
+    } else if (k + 8 <= k_end && vector) {
+        *(float4 *)x = *(const float4 *)(r.at + k);
+        *(float4 *)(x + 4) = *(const float4 *)(r.at + k + 4);
+    } else if (k + 8 <= k_end) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) x[i] = r.at[(k + i) * r.step];
+    } else {
+#pragma unroll
+        for (int i = 0; i < 8; i++) x[i] = k + i < k_end ? r.at[(k + i) * r.step] : 0.0f;
+    }
+}
+
+/* One CTA per unit; blockIdx.y is the batch. */
+KERNEL_OF(struct split_args, split_planes, 256, 8) {
+    grid_wait();
+    grid_launch_next();
+    SHARED_MEMORY(shared);
+    uint8_t *image = (uint8_t *)shared;
+    const int thread = threadIdx.x, batch = blockIdx.y;
+    const int tile = blockIdx.x / args.k_units, unit = blockIdx.x - tile * args.k_units;
+    const int first_row = tile * SPLIT_UNIT_ROWS;
+    const bool is_a = first_row < args.rows_a, along_k = is_a ? args.a_along_k : args.b_along_k;
+    const bool wide = *args.choice == SPLIT_BF16X6;
+    const int64_t ld = is_a ? args.gemm.lda : args.gemm.ldb;
+    const int32_t *scales = args.scales + (int64_t)batch * args.rows + first_row;
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        /* Neighbouring threads read along the operand's contiguous side. */
+        const int row = along_k ? thread / 4 + 64 * i : thread % 128;
+        const int piece = along_k ? thread % 4 : thread / 128 + 2 * i;
+        const struct row r = row_of(args, first_row + row, batch);
+        const bool vector = along_k && ld % 4 == 0 && (uintptr_t)r.at % 16 == 0;
+        const int scale = scales[row];
+        float x[8];
+        load_eight(x, r, unit * SPLIT_UNIT_K + 8 * piece, args.gemm.k, vector);
+        const float factor = power_of_two(scale);
+#pragma unroll
+        for (int j = 0; j < 8; j++) x[j] = scale == SPLIT_NONFINITE ? 0.0f : x[j] * factor;
+        if (wide)
+            store_pieces<3>(image + piece_offset(row, piece), x);
+        else
+            store_pieces<2>(image + piece_offset(row, piece), x);
+    }
+    __syncthreads();
+    const int bytes = (wide ? 3 : 2) * SPLIT_PLANE_BYTES;
+    uint8_t *out = args.planes + ((int64_t)batch * gridDim.x + blockIdx.x) * bytes;
+    for (int at = thread * 16; at < bytes; at += 256 * 16) *(uint4 *)(out + at) = *(const uint4 *)(image + at);
+}
