@@ -19,9 +19,8 @@ enum { BENCH_OK = 0, BENCH_USAGE = 1, BENCH_WRONG_RESULT = 2, BENCH_CUDA_ERROR =
 
 struct bench_settings {
     int kernel, split, raster; /* forced; -1 and 0: not */
-    bool all_variants, floor_only, hot, no_lt, quiet;
+    bool all_variants, hot, no_lt;
     double seconds;        /* time box of one engine on one problem */
-    double threshold;      /* unused sizes of a sample below this are repeated, in seconds */
     int64_t scratch_bytes; /* what a split may use */
     int offset;            /* floats that operands stand off their 256-byte boundary */
     uint64_t seed;

@@ -128,7 +128,7 @@ BENCH_KERNEL(bench_reference) {
     atomicAdd(args.magnitude + at, magnitude);
 }
 
-static __device__ void raise(unsigned long long *worst, double value) {
+static __device__ void raise_to(unsigned long long *worst, double value) {
     atomicMax(worst, (unsigned long long)__double_as_longlong(value));
 }
 
@@ -143,7 +143,7 @@ static __device__ void gather(double *sum1, double v1, double *sum2, double v2, 
     if (threadIdx.x % 32) return;
     atomicAdd(sum1, v1);
     atomicAdd(sum2, v2);
-    raise(worst, value);
+    raise_to(worst, value);
 }
 
 BENCH_KERNEL(bench_error) {

@@ -43,7 +43,7 @@ static int run(const struct engine *engine, const struct operands *o, cudaStream
     const struct gemm_problem *p = engine->problem;
     struct gemm_args args = gemm_plan_args(p, &ours->plan);
     args.a = o->a, args.b = o->b, args.c = args.d = o->c;
-    args.partial = ours->plan.split_k > 1 ? ours->scratch : NULL;
+    args.partial = ours->plan.scratch_bytes ? ours->scratch : NULL;
     args.alpha = 1.0f, args.beta = 0.0f;
     return gemm_launch(ours->plan.variant, gemm_loader_a(p), gemm_loader_b(p), args, stream);
 }

@@ -61,7 +61,7 @@ void output_summary(const struct bench_result *results, int count) {
         logs += log(ratio);
         bars += r->problem->bar > 0;
         met += r->problem->bar > 0 && ratio >= r->problem->bar;
-        wrong += strcmp(r->verdict, "ok") != 0;
+        wrong += strncmp(r->verdict, "ok", 2) != 0;
         if (ratio < least) least = ratio, worst = r->problem->name;
     }
     if (!count) return;

@@ -11,7 +11,8 @@ const char bench_problem_help[] =
     "              has it: C[m,n] = op(A) op(B)\n"
     "  m n k batch a number, or a sweep from:to:step or from:to:xFACTOR; '=' repeats m (k of a square sweep)\n"
     "  lda ...     elements; default or 0: packed\n"
-    "  # starts a comment\n";
+    "  # starts a comment\n"
+    "or a line that FASTGEMM_LOG=bench wrote, with its own contract; other lines of that log are passed over.\n";
 
 static void add(struct bench_list *list, const struct bench_problem *problem) {
     struct bench_problem *grown = realloc(list->at, sizeof *grown * (size_t)(list->count + 1));
@@ -128,9 +129,47 @@ static const char *add_one(struct bench_list *list, const char *ops, bool row_ma
     return NULL;
 }
 
+/* The problem of a line of the library's log: name=value pairs, names as in struct gemm_problem. */
+static const char *add_logged(struct bench_list *list, char *words) {
+    static const char *const names[] = {"m",   "n",   "k",        "batch",    "lda",
+                                        "ldb", "ldc", "stride_a", "stride_b", "stride_c"};
+    static const char *const contracts[] = {"ieee", "fp32", "tf32"};
+    int64_t value[10] = {0};
+    char ops[3] = "";
+    enum gemm_contract contract = CONTRACT_FP32;
+    for (char *save = NULL, *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        char *equals = strchr(word, '=');
+        if (!equals) continue;
+        *equals = 0;
+        if (strcmp(word, "ops") == 0) snprintf(ops, sizeof ops, "%s", equals + 1);
+        for (int i = 0; i < 10; i++)
+            if (strcmp(word, names[i]) == 0) value[i] = strtoll(equals + 1, NULL, 10);
+        for (int i = 0; i < 3; i++)
+            if (strcmp(word, "contract") == 0 && strcmp(equals + 1, contracts[i]) == 0)
+                contract = (enum gemm_contract)i;
+    }
+    if (strlen(ops) != 2 || strspn(ops, "NT") != 2) return "a logged line has ops=NN, NT, TN or TT";
+    int before = list->count;
+    const char *wrong = add_one(list, ops, false, value, contract);
+    if (wrong) return wrong;
+    struct gemm_problem *p = &list->at[before].gemm;
+    if (p->batch > 1) p->stride_a = value[7], p->stride_b = value[8]; /* 0: one operand for all */
+    for (int i = 0; i < before; i++) /* a list is read once for each contract asked for */
+        if (memcmp(&list->at[i].gemm, p, sizeof *p) == 0) {
+            list->count = before;
+            break;
+        }
+    return NULL;
+}
+
 const char *bench_list_line(struct bench_list *list, enum gemm_contract contract, const char *line) {
-    char text[512], *save = NULL;
+    static const char prefix[] = "fastgemm: ", logged[] = "bench entry=";
+    char text[1024], *save = NULL;
     snprintf(text, sizeof text, "%s", line);
+    bool from_log = strncmp(text, prefix, sizeof prefix - 1) == 0;
+    char *body = from_log ? text + sizeof prefix - 1 : text;
+    if (strncmp(body, logged, sizeof logged - 1) == 0) return add_logged(list, body);
+    if (from_log) return NULL;
     text[strcspn(text, "#\r\n")] = 0;
     char *ops = strtok_r(text, " \t,", &save);
     if (!ops) return NULL;
@@ -160,9 +199,10 @@ const char *bench_list_line(struct bench_list *list, enum gemm_contract contract
     return wrong;
 }
 
-void bench_problem_print(const struct bench_problem *problem) {
+void bench_problem_line(const struct bench_problem *problem, char *out, size_t size) {
     const struct gemm_problem *p = &problem->gemm;
-    printf("%c%c %lld %lld %lld %lld %lld %lld %lld # %s\n", "NT"[p->op_a], "NT"[p->op_b], (long long)p -> m,
-           (long long)p -> n, (long long)p -> k, (long long)p -> batch, (long long)p -> lda, (long long)p -> ldb,
-           (long long)p -> ldc, problem -> name);
+    snprintf(out, size, "%c%c %lld %lld %lld %lld %lld %lld %lld %lld %lld %lld # %s", "NT"[p->op_a], "NT"[p->op_b],
+             (long long)p -> m, (long long)p -> n, (long long)p -> k, (long long)p -> batch, (long long)p -> lda,
+             (long long)p -> ldb, (long long)p -> ldc, (long long)p -> stride_a, (long long)p -> stride_b,
+             (long long)p -> stride_c, problem -> name);
 }

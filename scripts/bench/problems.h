@@ -67,7 +67,7 @@ void bench_list_profiles(struct bench_list *list, enum gemm_contract contract, c
 const char *bench_list_line(struct bench_list *list, enum gemm_contract contract, const char *line);
 
 /* Writes a problem as such a line, with its name as comment. */
-void bench_problem_print(const struct bench_problem *problem);
+void bench_problem_line(const struct bench_problem *problem, char *out, size_t size);
 
 extern const char bench_problem_help[];
 
