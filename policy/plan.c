@@ -80,20 +80,15 @@ struct search {
     struct gemm_plan *best;
 };
 
-/*
- * Costs the split that has slices as long as `splits` would give but none of them empty: with 10 k tiles, 6 splits of
- * 2 tiles are 5. Returns that number.
- */
-static int consider(const struct search *s, int splits) {
+/* Costs the split with slices as long as `splits` would give, none of them empty: of 10 k tiles, 6 splits are 5. */
+static void consider(const struct search *s, int splits) {
     uint32_t tiles = (s->k_tiles - 1) / (uint32_t)splits + 1;
     splits = (int)((s->k_tiles - 1) / tiles) + 1;
     double cost = gemm_cost_of_split(&s->terms, splits, (int64_t)tiles * s->variant->bk);
-    if (!s->best->variant || cost < s->best->predicted_s) {
-        s->best->variant = s->variant;
-        s->best->split_k = splits;
-        s->best->predicted_s = cost;
-    }
-    return splits;
+    if (s->best->variant && cost >= s->best->predicted_s) return;
+    s->best->variant = s->variant;
+    s->best->split_k = splits;
+    s->best->predicted_s = cost;
 }
 
 /*
@@ -102,13 +97,13 @@ static int consider(const struct search *s, int splits) {
  */
 static void consider_splits(const struct search *s, int most) {
     double rounds_per_split = s->terms.ctas / s->terms.sm_count;
-    int last = consider(s, 1);
-    for (int tries = 0; tries < MAX_TRIES && last < most; tries++) {
+    consider(s, 1);
+    for (int last = 1, tries = 0; tries < MAX_TRIES && last < most; tries++) {
         if (gemm_cost_bound(&s->terms, last + 1) >= s->best->predicted_s) return;
-        double rounds = gemm_round_up((last + 1) * rounds_per_split);
-        double fills = rounds / rounds_per_split;
+        double fills = gemm_round_up((last + 1) * rounds_per_split) / rounds_per_split;
         int splits = fills < most ? (int)fills : most;
-        last = consider(s, splits > last ? splits : last + 1);
+        last = splits > last ? splits : last + 1;
+        consider(s, last);
     }
 }
 
@@ -122,7 +117,7 @@ static void consider_variant(struct search *s, const struct gemm_device *d, cons
         consider(s, splits_allowed(p, limits, (int)wanted));
         return;
     }
-    uint32_t worth = s->k_tiles / MIN_SLICE_TILES;
+    uint32_t worth = (s->k_tiles - 1) / (MIN_SLICE_TILES - 1); /* the last slice may be shorter */
     consider_splits(s, splits_allowed(p, limits, worth < MAX_SPLIT ? (int)worth : MAX_SPLIT));
 }
 
