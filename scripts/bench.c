@@ -49,7 +49,7 @@ static double tensor_through_cublas(const struct bench_device *device) {
     double rate = 0;
     if (buffers_make(&buffers, p, &settings, device->traits.l2_bytes, 1)) {
         struct engine engine = cublas_engine(p);
-        rate = bench_flops(p) / timing_quick(&engine, &buffers, 4);
+        rate = bench_flops(p) / timing_quick(&engine, &buffers, 4, 0);
         buffers_free(&buffers);
     }
     free(list.at);

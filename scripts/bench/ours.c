@@ -57,13 +57,14 @@ struct tuning {
     const struct buffers *buffers;
     float *scratch;
     struct gemm_plan best;
-    double seconds;
+    double seconds;  /* of the best */
+    double hopeless; /* a first run above this is enough */
 };
 
 static double try_plan(struct tuning *t, struct gemm_plan plan) {
     struct ours state = {plan, t->scratch};
     struct engine engine = ours_engine(t->problem, &state);
-    double seconds = timing_quick(&engine, t->buffers, 3);
+    double seconds = timing_quick(&engine, t->buffers, 3, t->hopeless);
     if (seconds <= 0) return seconds;
     printf("    %-30s split %4d  raster %3d  %10.4f ms  %7.2f TFLOP/s  (model %.4f ms)\n", plan.variant->name,
            plan.split_k, plan.raster, seconds * 1e3, bench_flops(t->problem) / seconds * 1e-12, plan.predicted_s * 1e3);
@@ -72,36 +73,47 @@ static double try_plan(struct tuning *t, struct gemm_plan plan) {
     return seconds;
 }
 
+static void try_splits(struct tuning *t, const struct gemm_device *d, const struct bench_settings *s, int kernel) {
+    static const int splits[] = {0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512};
+    const struct gemm_problem *p = t->problem;
+    int last = 0, slower = 0;
+    for (size_t i = 0; i < sizeof splits / sizeof *splits && slower < 3; i++) {
+        int split = s->split ? s->split : splits[i]; /* 0: the policy's choice */
+        struct gemm_plan plan = plan_forced(p, d, s->scratch_bytes, kernel, split, s->raster);
+        /* Splits that do not fit come back smaller. */
+        if (!plan.variant || (split && plan.split_k != split) || plan.split_k == last) continue;
+        if (!s->split && split > 1 && p->k / split < 8 * plan.variant->bk) break;
+        double before = t->seconds, seconds = try_plan(t, plan);
+        slower = before > 0 && seconds > 1.3 * before && split > t->best.split_k ? slower + 1 : 0;
+        last = plan.split_k;
+    }
+}
+
+static void try_rasters(struct tuning *t) {
+    static const int rasters[] = {1, 2, 4, 8, 16, 32};
+    struct gemm_plan plan = t->best;
+    int64_t rows = (t->problem->m + plan.variant->bm - 1) / plan.variant->bm;
+    int chosen = plan.raster;
+    for (size_t i = 0; i < sizeof rasters / sizeof *rasters; i++) {
+        plan.raster = rasters[i];
+        if (plan.raster <= rows && plan.raster != chosen) try_plan(t, plan);
+    }
+}
+
 void ours_tune(const struct gemm_problem *p, const struct gemm_device *d, const struct bench_settings *s,
                const struct buffers *buffers, float *scratch, struct gemm_plan *plan) {
-    static const int splits[] = {0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512};
-    static const int rasters[] = {1, 2, 4, 8, 16, 32};
-    struct tuning t = {.problem = p, .buffers = buffers, .scratch = scratch};
+    struct tuning all = {.problem = p, .buffers = buffers, .scratch = scratch};
+    double planned = try_plan(&all, *plan);
     for (int kernel = 0; kernel < VARIANT_COUNT; kernel++) {
-        struct tuning own = t; /* the best of this variant */
-        int last = 0, slower = 0;
-        own.seconds = 0;
-        for (size_t i = 0; i < sizeof splits / sizeof *splits; i++) {
-            struct gemm_plan one = plan_forced(p, d, s->scratch_bytes, kernel, splits[i], s->raster);
-            /* Splits that do not fit come back smaller; 0 is the policy's choice. */
-            if (!one.variant || (splits[i] && one.split_k != splits[i]) || one.split_k == last) continue;
-            if (splits[i] > 1 && p->k / splits[i] < 8 * one.variant->bk) break;
-            double before = own.seconds;
-            last = one.split_k;
-            double seconds = try_plan(&own, one);
-            slower = before > 0 && seconds > 1.3 * before ? slower + 1 : 0;
-            if (slower == 3) break;
-        }
-        if (own.seconds <= 0) continue;
-        struct gemm_plan best = own.best;
-        int64_t rows = (p->m + best.variant->bm - 1) / best.variant->bm;
-        for (size_t i = 0; i < sizeof rasters / sizeof *rasters && !s->raster; i++) {
-            if (rasters[i] > rows || rasters[i] == best.raster) continue;
-            struct gemm_plan one = best;
-            one.raster = rasters[i];
-            try_plan(&own, one);
-        }
-        if (t.seconds <= 0 || own.seconds < t.seconds) t.best = own.best, t.seconds = own.seconds;
+        struct tuning own = {.problem = p, .buffers = buffers, .scratch = scratch, .hopeless = 4 * all.seconds};
+        if (s->kernel >= 0 && kernel != s->kernel) continue;
+        try_splits(&own, d, s, kernel);
+        if (own.seconds > 0 && !s->raster) try_rasters(&own);
+        if (own.seconds > 0 && (all.seconds <= 0 || own.seconds < all.seconds))
+            all.best = own.best, all.seconds = own.seconds;
     }
-    if (t.seconds > 0) *plan = t.best;
+    if (all.seconds <= 0) return;
+    printf("    best: %s, split %d, raster %d; the plan first above takes %.3f times as long\n", all.best.variant->name,
+           all.best.split_k, all.best.raster, planned / all.seconds);
+    *plan = all.best;
 }

@@ -52,21 +52,23 @@ void output_row(const struct bench_result *r, const struct bench_device *d, int 
 }
 
 void output_summary(const struct bench_result *results, int count) {
-    double logs = 0, least = INFINITY;
+    double logs = 0, model_logs = 0, least = INFINITY;
     int met = 0, bars = 0, wrong = 0;
     const char *worst = "";
     for (int i = 0; i < count; i++) {
         const struct bench_result *r = &results[i];
         double ratio = r->time[ENGINE_CUBLAS].median / r->time[ENGINE_OURS].median;
         logs += log(ratio);
+        model_logs += fabs(log(r->plan.predicted_s / r->time[ENGINE_OURS].median));
         bars += r->problem->bar > 0;
         met += r->problem->bar > 0 && ratio >= r->problem->bar;
         wrong += strncmp(r->verdict, "ok", 2) != 0;
         if (ratio < least) least = ratio, worst = r->problem->name;
     }
     if (!count) return;
-    printf("\n%d problems: geometric mean of cuBLAS over ours %.3f, least %.3f (%s); %d of %d bars met; %d not ok\n",
-           count, exp(logs / count), least, worst, met, bars, wrong);
+    printf("\n%d problems: geometric mean of cuBLAS over ours %.3f, least %.3f (%s); %d of %d bars met; %d not ok\n"
+           "the cost model's prediction is off by a factor of %.2f (geometric mean)\n",
+           count, exp(logs / count), least, worst, met, bars, wrong, exp(model_logs / count));
 }
 
 /* One field of a result, as text that both formats take: numbers bare, strings quoted. */

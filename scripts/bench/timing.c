@@ -22,10 +22,8 @@ static cudaEvent_t event(int which) {
 }
 
 static double sample(const struct engine *engine, const struct buffers *buffers, int repeats, int64_t *turn) {
-    if (repeats > 1) {
-        struct bench_args spin = {.count = 30000 + (int64_t)repeats * HOST_NS_PER_LAUNCH};
-        bench_launch_grid((const void *)bench_spin, &spin, (dim3){1, 1, 1}, 1, NULL);
-    }
+    struct bench_args spin = {.count = 30000 + (int64_t)repeats * HOST_NS_PER_LAUNCH};
+    bench_launch_grid((const void *)bench_spin, &spin, (dim3){1, 1, 1}, 1, NULL);
     bench_cuda(cudaEventRecord(event(0), NULL), "cudaEventRecord");
     for (int i = 0; i < repeats; i++) {
         struct operands set = buffers_set(buffers, (*turn)++);
@@ -62,7 +60,7 @@ void timing_run(const struct engine *engines, int count, const struct buffers *b
     int repeats[ENGINE_COUNT], rounds = 0;
     int64_t turn = 0;
     for (int i = 0; i < count; i++) {
-        sample(&engines[i], buffers, 1, &turn);
+        if (sample(&engines[i], buffers, 1, &turn) < 0) bench_die(BENCH_CUDA_ERROR, "%s refused", engines[i].label);
         repeats[i] = repeats_for(sample(&engines[i], buffers, 2, &turn));
         sample(&engines[i], buffers, repeats[i], &turn);
     }
@@ -77,10 +75,10 @@ void timing_run(const struct engine *engines, int count, const struct buffers *b
     for (int i = 0; i < count; i++) out[i] = summarise(values[i], rounds);
 }
 
-double timing_quick(const struct engine *engine, const struct buffers *buffers, int samples) {
+double timing_quick(const struct engine *engine, const struct buffers *buffers, int samples, double hopeless) {
     int64_t turn = 0;
     double least = sample(engine, buffers, 1, &turn);
-    if (least < 0) return least;
+    if (least < 0 || (hopeless > 0 && least > hopeless)) return least;
     int repeats = repeats_for(least);
     for (int i = 0; i < samples; i++) {
         double seconds = sample(engine, buffers, repeats, &turn);
