@@ -16,7 +16,8 @@ extern "C" {
 #endif
 
 struct fgsim_counters {
-    uint64_t runtime_calls; /* of any function of the runtime: 0 means that nothing touched CUDA */
+    uint64_t runtime_calls; /* of any function but the questions for versions: 0 means that nothing touched CUDA */
+    uint64_t contexts;      /* devices on which a call made a context: any but a cudaGet... or cudaDeviceGet... */
     uint64_t launches;      /* kernels that ran, replays of graphs included */
     uint64_t recorded;      /* operations that a capture recorded instead of running them */
     uint64_t graph_launches;
@@ -39,7 +40,7 @@ struct fgsim_launch {
 int fgsim_last_launch(struct fgsim_launch *launch);
 /* The line that the last fault printed, or "". */
 const char *fgsim_last_fault(void);
-/* Zeroes the counters, forgets sticky errors, and reads the FASTGEMM_SIM_* settings anew. Memory stays. */
+/* Zeroes the counters, forgets sticky errors, reads the FASTGEMM_SIM_* settings anew. Memory and contexts stay. */
 void fgsim_reset(void);
 /* Looks at every live block's guard bands; returns the number of broken ones. */
 int fgsim_check_guards(void);

@@ -41,7 +41,9 @@ cudaError_t cudaRuntimeGetVersion(int *version) {
 }
 
 cudaError_t cudaDriverGetVersion(int *version) {
+    sim_lock();
     *version = sim_settings()->driver;
+    sim_unlock();
     return cudaSuccess;
 }
 

@@ -62,7 +62,7 @@ __attribute__((noreturn, used)) static void fibre_begin(void) {
     abort();
 }
 
-#if defined(__x86_64__)
+#if FIBRE_OWN_SWITCH
 
 /* Saves the registers that a function must keep, on the old stack, and takes them from the new one. */
 void sim_fibre_swap(void **save_sp, void *load_sp);

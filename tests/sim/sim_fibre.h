@@ -8,7 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#if !defined(__x86_64__)
+/* FASTGEMM_SIM_UCONTEXT: the portable switch on x86-64 too, to try it. */
+#if defined(__x86_64__) && !defined(FASTGEMM_SIM_UCONTEXT)
+#define FIBRE_OWN_SWITCH 1
+#else
+#define FIBRE_OWN_SWITCH 0
 #include <ucontext.h>
 #endif
 
@@ -16,7 +20,7 @@ struct fibre {
     void *stack; /* lowest usable byte; a guard page lies below it */
     size_t stack_size;
     void *fake_stack; /* AddressSanitizer's own book-keeping */
-#if defined(__x86_64__)
+#if FIBRE_OWN_SWITCH
     void *sp;
 #else
     ucontext_t context;

@@ -71,9 +71,10 @@ static void make_scalars(struct sim_product *p) {
 
 static void make_split(struct sim_product *p, const struct gemm_variant *v) {
     struct gemm_args *x = &p->args;
-    int tiles = (p->k + v->bk - 1) / v->bk, each = (tiles + p->splits - 1) / p->splits;
-    x->k_per_split = p->splits > 1 ? each * v->bk : p->k;
-    x->splits = p->splits > 1 ? (tiles + each - 1) / each : 1;
+    int wanted = p->splits > 1 ? p->splits : 1;
+    int tiles = (p->k + v->bk - 1) / v->bk, each = (tiles + wanted - 1) / wanted;
+    x->k_per_split = wanted > 1 ? each * v->bk : p->k;
+    x->splits = wanted > 1 ? (tiles + each - 1) / each : 1;
     x->ld_partial = (p->m + 3) / 4 * 4;
     if (x->splits > 1)
         cudaMalloc((void **)&x->partial, (size_t)(x->splits * p->batch * p->n * x->ld_partial) * sizeof(float));

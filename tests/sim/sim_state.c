@@ -34,12 +34,25 @@ static cudaError_t usable(void) {
     return sticky;
 }
 
+/* Counts the context that a call makes on its device, unless it only asks. */
+static void make_context(const char *function) {
+    static bool made[SIM_MAX_DEVICES];
+    int device = sim_current_device();
+    if (!strncmp(function, "cudaGet", 7) || !strncmp(function, "cudaDeviceGet", 13)) return;
+    if (!strcmp(function, "cudaThreadExchangeStreamCaptureMode") || made[device]) return;
+    made[device] = true;
+    sim_counters.contexts++;
+}
+
 cudaError_t sim_enter(const char *function) {
     sim_lock();
     sim_counters.runtime_calls++;
     cudaError_t error = usable();
     if (error == cudaSuccess) error = (cudaError_t)sim_injected_failure(function);
-    if (error != cudaSuccess) sim_unlock();
+    if (error != cudaSuccess)
+        sim_unlock();
+    else
+        make_context(function);
     return error;
 }
 
@@ -110,8 +123,9 @@ void sim_launch_reset(void);
 
 void fgsim_reset(void) {
     sim_lock();
-    uint64_t blocks = sim_counters.live_blocks, bytes = sim_counters.live_bytes;
-    sim_counters = (struct fgsim_counters){.live_blocks = blocks, .live_bytes = bytes};
+    sim_counters = (struct fgsim_counters){.contexts = sim_counters.contexts,
+                                           .live_blocks = sim_counters.live_blocks,
+                                           .live_bytes = sim_counters.live_bytes};
     sticky = last_error = cudaSuccess;
     fault_line[0] = '\0';
     sim_settings_reload();

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -73,6 +75,30 @@ static void test_a_forked_child_cannot_use_the_device(void **state) {
     assert_int_equal(cudaDeviceSynchronize(), 0);
     pid_t child = fork();
     if (child == 0) _exit(cudaMalloc(&block, 4) == cudaErrorInitializationError ? 0 : 1);
+    int status = 1;
+    waitpid(child, &status, 0);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* In a fresh child: what asks makes no context, what works makes one. */
+static void test_questions_make_no_context(void **state) {
+    struct fgsim_counters counters;
+    (void)state;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        int count, version;
+        void *block;
+        fgsim_counters(&counters);
+        bool untouched = counters.runtime_calls == 0 && counters.contexts == 0;
+        cudaDriverGetVersion(&version);
+        cudaGetDeviceCount(&count);
+        fgsim_counters(&counters);
+        bool asked = counters.runtime_calls == 1 && counters.contexts == 0;
+        cudaMalloc(&block, 4);
+        fgsim_counters(&counters);
+        _exit(untouched && asked && counters.contexts == 1 ? 0 : 1);
+    }
     int status = 1;
     waitpid(child, &status, 0);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -265,6 +291,8 @@ static void test_an_event_draws_another_stream_into_the_capture(void **state) {
 }
 
 int main(void) {
+    const struct CMUnitTest first[] = {cmocka_unit_test(test_questions_make_no_context)};
+    if (cmocka_run_group_tests_name("before any use of CUDA", first, NULL, NULL)) return 1;
 #define TEST(name) cmocka_unit_test_setup(name, start_afresh)
     const struct CMUnitTest tests[] = {
         TEST(test_without_a_driver_or_with_an_old_one),
