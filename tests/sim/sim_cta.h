@@ -5,6 +5,7 @@
 #include "sim_fibre.h"
 #include "sim_internal.h"
 
+/* As kernels see it (sim_device.h). */
 struct sim_position {
     struct {
         unsigned x, y, z;

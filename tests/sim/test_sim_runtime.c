@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -170,6 +171,28 @@ static void test_launches_that_cuda_refuses(void **state) {
     assert_int_equal(launch(sound_warp_operations, 64, 0, NULL, NULL), cudaErrorNoKernelImageForDevice);
 }
 
+static void *launch_often(void *wrong) {
+    float *d;
+    if (cudaMalloc((void **)&d, 256)) return wrong;
+    for (int i = 0; i < 20; i++) {
+        cudaMemset(d, 0, 256);
+        if (launch(sound_warp_operations, 64, 0, NULL, d) || d[0] != 1.0f || d[63] != 1.0f) return wrong;
+    }
+    return cudaFree(d) ? wrong : NULL;
+}
+
+static void test_threads_of_the_host_launch_at_once(void **state) {
+    pthread_t threads[16];
+    void *wrong;
+    (void)state;
+    for (int i = 0; i < 16; i++) assert_int_equal(pthread_create(&threads[i], NULL, launch_often, threads), 0);
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        assert_null(wrong);
+    }
+    assert_int_equal(fgsim_launches("sound"), 320);
+}
+
 static void test_stream_of_another_device_is_refused(void **state) {
     cudaStream_t stream;
     (void)state;
@@ -302,6 +325,7 @@ int main(void) {
         TEST(test_copies_stay_inside_blocks),
         TEST(test_failures_on_order),
         TEST(test_launches_that_cuda_refuses),
+        TEST(test_threads_of_the_host_launch_at_once),
         TEST(test_stream_of_another_device_is_refused),
         TEST(test_a_capture_records_and_a_graph_replays),
         TEST(test_what_a_capture_forbids_spoils_it),
