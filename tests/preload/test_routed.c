@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <cuda_runtime_api.h>
@@ -311,6 +313,39 @@ static void test_no_scratch(void **state) {
     release(&call);
 }
 
+/* A child of a process that used CUDA is forwarded to cuBLAS, whatever that answers; it does not crash. */
+static void test_forked_child(void **state) {
+    (void)state;
+    struct door_call call = product(K);
+    int status = -1;
+    run_routed(&doors[0], &call);
+    pid_t child = fork();
+    if (child == 0) {
+        fgsim_cublas_reset();
+        doors[0].call(doors[0].linked, &call);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    run_routed(&doors[0], &call);
+    release(&call);
+}
+
+/* cuBLAS ties a handle to the device that it was made on. */
+static void test_other_device(void **state) {
+    (void)state;
+    struct door_call call = product(K);
+    assert_int_equal(cudaSetDevice(1), cudaSuccess);
+    fgsim_reset();
+    fgsim_cublas_reset();
+    doors[0].call(doors[0].linked, &call);
+    assert_int_equal(fgsim_cublas_calls(NULL, 0), 1);
+    assert_int_equal(fgsim_launches("sgemm_"), 0);
+    assert_int_equal(cudaSetDevice(0), cudaSuccess);
+    fgsim_reset();
+    run_routed(&doors[0], &call);
+    release(&call);
+}
+
 static int set_up(void **state) {
     (void)state;
     return cublasCreate_v2(&handle) == CUBLAS_STATUS_SUCCESS ? 0 : -1;
@@ -324,10 +359,11 @@ static int tear_down(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest first_under_capture[] = {cmocka_unit_test(test_capture)};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_door), cmocka_unit_test(test_device_scalars),
-        cmocka_unit_test(test_workspace),  cmocka_unit_test(test_destroy_forgets),
-        cmocka_unit_test(test_capture),    cmocka_unit_test(test_many_handles),
-        cmocka_unit_test(test_threads),    cmocka_unit_test(test_refused_launch),
+        cmocka_unit_test(test_every_door),   cmocka_unit_test(test_device_scalars),
+        cmocka_unit_test(test_workspace),    cmocka_unit_test(test_destroy_forgets),
+        cmocka_unit_test(test_capture),      cmocka_unit_test(test_many_handles),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_refused_launch),
+        cmocka_unit_test(test_forked_child), cmocka_unit_test(test_other_device),
         cmocka_unit_test(test_no_scratch),
     };
     if (argc > 1 && strcmp(argv[1], "capture") == 0)
