@@ -35,16 +35,16 @@ void output_header(const struct bench_device *d, const struct bench_settings *s)
 void output_row(const struct bench_result *r, const struct bench_device *d, int index, int count) {
     const struct gemm_problem *p = &r->problem->gemm;
     const struct timing *ours = &r->time[ENGINE_OURS], *cublas = &r->time[ENGINE_CUBLAS], *lt = &r->time[ENGINE_LT];
-    char bar[16] = "", ratio_bar[16] = "";
+    char bar[16] = "", lt_ms[16] = "-";
     double ratio = cublas->median / ours->median;
     if (r->problem->bar > 0) snprintf(bar, sizeof bar, "%.2f%s", r->problem->bar, ratio >= r->problem->bar ? "+" : "-");
-    snprintf(ratio_bar, sizeof ratio_bar, "%.3f", ratio);
-    printf("%3d/%-3d %-24s %-4s %-28s %5d %4d %9.4f %4.1f%% %7.2f %6.3f %5.1f %5.1f %9.4f %9.4f %6s %6.3f %5s  "
+    if (lt->samples) snprintf(lt_ms, sizeof lt_ms, "%.4f", lt->median * 1e3);
+    printf("%3d/%-3d %-24s %-4s %-28s %5d %4d %9.4f %4.1f%% %7.2f %6.3f %5.1f %5.1f %9.4f %9s %6.3f %6.3f %5s  "
            "%.1e / %.1e %.1e / %.1e %s%s%s\n",
            index + 1, count, r->problem->name, output_contract(p->contract), r->plan.variant->name, r->plan.split_k,
            r->plan.raster, ours->median * 1e3, 100 * spread(ours), bench_flops(p) / ours->median * 1e-12,
            r->plan.predicted_s / ours->median, 100 * bench_flops(p) / ours->median / bench_peak(p, &d->limits),
-           100 * bench_byte_floor(p, &d->limits) / ours->median, cublas->median * 1e3, lt->median * 1e3, ratio_bar,
+           100 * bench_byte_floor(p, &d->limits) / ours->median, cublas->median * 1e3, lt_ms, ratio,
            best_of_cublas(r) / ours->median, bar, r->error[0].frobenius, r->error[1].frobenius, r->error[0].component,
            r->error[1].component, r->verdict, r->route == REASON_routed ? "" : "; policy forwards: ",
            r->route == REASON_routed ? "" : gemm_reason_name(r->route));
