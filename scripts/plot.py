@@ -72,11 +72,11 @@ def roofline(device, rows, contract, stem):
     figure, axes = plt.subplots(figsize=(8.5, 5.2))
     intensity = [row["flops"] / row["bytes"] for row in rows]
     reached = [row["flops"] / row[f"{who}_ms"] / 1e9 for row in rows for who in ("ours", "cublas")]
-    left, right = min(min(intensity) / 2, peak / bandwidth / 16), max(max(intensity), peak / bandwidth) * 2
+    left, right = min(min(intensity) / 2, peak / bandwidth / 24), max(max(intensity), peak / bandwidth) * 2
     ridge = peak / bandwidth
     axes.plot([left, ridge, right], [left * bandwidth, peak, peak], color="#222222", linewidth=1.4, zorder=1)
     name = "TF32 tensor cores" if contract == "tf32" else "FFMA"
-    axes.annotate(f"{name} {peak:.1f} TFLOP/s", (right, peak), (0, 5), textcoords="offset points", ha="right")
+    axes.annotate(f"{name} {peak:.1f} TFLOP/s", (ridge, peak), (-8, -3), textcoords="offset points", ha="right")
     middle = math.sqrt(left * ridge)
     axes.annotate(f"copy {bandwidth:.2f} TB/s", (middle, middle * bandwidth), (-8, 4), textcoords="offset points", ha="right")
     for profile, colour in PROFILE_COLOURS.items():
