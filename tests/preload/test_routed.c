@@ -321,8 +321,10 @@ static void test_forked_child(void **state) {
     run_routed(&doors[0], &call);
     pid_t child = fork();
     if (child == 0) {
+        fgsim_reset();
         fgsim_cublas_reset();
         doors[0].call(doors[0].linked, &call);
+        _exit(fgsim_cublas_calls(NULL, 0) == 1 && fgsim_launches("sgemm_") == 0 ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
