@@ -10,7 +10,8 @@ enum {
     MAX_SPLIT_BATCH = 65535, /* a split needs all its matrices in one launch: one scratch, grid z */
     MIN_SLICE_TILES = 8,     /* k tiles that make a slice worth its start and its partial sums */
     MAX_TRIES = 16,          /* splits beyond the first that are costed for one variant */
-    RASTER = 8
+    RASTER = 8,
+    TILE = 256 /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
 };
 static const int64_t MAX_EXTENT = INT32_MAX - 4096; /* kernels count rows and k in 32 bits, and step past the end */
 static const int64_t MAX_TILES = INT32_MAX;         /* CTAs along a grid's x */
@@ -21,8 +22,8 @@ static int64_t ceil_div(int64_t a, int64_t b) {
 }
 
 static bool spans_fit(int64_t columns, int64_t ld, int64_t batch, int64_t stride) {
-    return (double)columns * (double)ld + (double)batch * ((double)stride < 0 ? -(double)stride : (double)stride) <
-           MAX_SPAN;
+    double step = stride < 0 ? -(double)stride : (double)stride;
+    return (double)(columns + TILE) * (double)ld + (double)(batch - 1) * step < MAX_SPAN;
 }
 
 /* Whether the kernels' counters and offsets hold every size of the problem, whichever kernel it is. */

@@ -1,0 +1,337 @@
+/* The choice: routes per architecture, reasons to forward, what toggles and limits force. */
+#include "fixtures.h"
+
+#include <string.h>
+
+#include "measured.h"
+
+static struct gemm_plan plan_with(struct gemm_problem p, struct toggles toggles, struct gemm_limits limits) {
+    struct gemm_device device = device_of_arch(90);
+    return gemm_plan_make(&p, &device, &toggles, &limits);
+}
+
+static void assert_forwarded(struct gemm_plan plan, enum gemm_reason reason) {
+    assert_string_equal(gemm_reason_name(plan.reason), gemm_reason_name(reason));
+    assert_null(plan.variant);
+    assert_int_equal(plan.split_k, 1);
+    assert_int_equal(plan.raster, 1);
+    assert_int_equal(plan.scratch_bytes, 0);
+}
+
+static void assert_routed(struct gemm_plan plan) {
+    assert_string_equal(gemm_reason_name(plan.reason), "routed");
+    assert_non_null(plan.variant);
+    assert_true(plan.predicted_s > 0);
+}
+
+static const struct gemm_problem square = {.op_a = GEMM_OP_N,
+                                           .op_b = GEMM_OP_N,
+                                           .m = 4096,
+                                           .n = 4096,
+                                           .k = 4096,
+                                           .batch = 1,
+                                           .lda = 4096,
+                                           .ldb = 4096,
+                                           .ldc = 4096,
+                                           .ldd = 4096,
+                                           .align_a = 16,
+                                           .align_b = 16,
+                                           .alpha = SCALAR_ONE,
+                                           .beta = SCALAR_ZERO,
+                                           .contract = CONTRACT_FP32};
+
+static void reasons_have_names_and_texts(void **state) {
+    (void)state;
+    for (int i = 0; i < REASON_COUNT; i++) {
+        const char *name = gemm_reason_name((enum gemm_reason)i), *text = gemm_reason_text((enum gemm_reason)i);
+        assert_true(name && *name && strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name));
+        assert_true(text && strlen(text) > 8 && !strchr(text, '\n'));
+        for (int j = 0; j < i; j++) {
+            assert_string_not_equal(name, gemm_reason_name((enum gemm_reason)j));
+            assert_string_not_equal(text, gemm_reason_text((enum gemm_reason)j));
+        }
+    }
+    assert_string_equal(gemm_reason_name(REASON_routed), "routed");
+    assert_string_equal(gemm_reason_name(REASON_no_scratch), "no_scratch");
+}
+
+/* Every profile of the built-in table takes its published workload, on the chips that the table knows. */
+static void the_table_routes_the_published_workloads(void **state) {
+    (void)state;
+    int routed[2] = {0, 0};
+    for (int i = 0; i < PUBLISHED_COUNT; i++)
+        for (int chip = 0; chip < 2; chip++) {
+            struct published w = published_workload(i);
+            struct gemm_device device = device_of_arch(chip ? 89 : 90);
+            struct gemm_plan plan = plan_on(device.arch, w.problem);
+            assert_int_equal(plan.profile, w.profile);
+            if (*measured_source(&device, w.profile)) {
+                assert_routed(plan);
+                routed[chip]++;
+            } else {
+                assert_forwarded(plan, REASON_not_measured);
+            }
+        }
+    assert_true(routed[0] >= 5 && routed[1] >= 4);
+}
+
+/* Nobody has measured on sm_89 so far, and only on the H200 for sm_90. */
+static void sources_are_honest(void **state) {
+    (void)state;
+    struct gemm_device ada = device_of_arch(89), hopper = device_of_arch(90);
+    for (int i = 0; i < PROFILE_COUNT; i++) {
+        const char *on_ada = measured_source(&ada, (enum gemm_profile)i);
+        const char *on_hopper = measured_source(&hopper, (enum gemm_profile)i);
+        assert_true(!*on_ada || strstr(on_ada, "model"));
+        assert_true(!*on_hopper || strstr(on_hopper, "H200"));
+    }
+}
+
+/* Newer chips would run the PTX, but nothing supports a route there; older ones have no code. */
+static void unknown_architectures_forward(void **state) {
+    (void)state;
+    const int unknown[] = {81, 86, 87, 88, 91, 100, 103, 110, 120, 121, 130, 1000, INT32_MAX};
+    for (unsigned i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        for (int w = 0; w < PUBLISHED_COUNT; w++) {
+            struct gemm_device device = device_of_arch(unknown[i]);
+            struct published published = published_workload(w);
+            assert_string_equal(measured_source(&device, published.profile), "");
+            assert_forwarded(plan_on(unknown[i], published.problem), REASON_not_measured);
+        }
+    const int old[] = {-1, 0, 50, 61, 70, 75, 79};
+    for (unsigned i = 0; i < sizeof old / sizeof *old; i++)
+        for (int w = 0; w < PUBLISHED_COUNT; w++)
+            assert_forwarded(plan_on(old[i], published_workload(w).problem), REASON_arch);
+}
+
+/* On the user's word a newer chip runs the PTX. */
+static void a_forced_kernel_needs_no_table_entry(void **state) {
+    (void)state;
+    struct toggles toggles = default_toggles();
+    struct gemm_limits limits = plenty_of_scratch();
+    struct gemm_device device = device_of_arch(120);
+    struct gemm_problem tiny = problem_of(GEMM_OP_N, GEMM_OP_N, 1, 1, 1);
+    for (int i = 0; i < VARIANT_COUNT; i++) {
+        if (gemm_variants[i].contract != CONTRACT_IEEE) continue;
+        toggles.kernel = i;
+        assert_routed(gemm_plan_make(&square, &device, &toggles, &limits));
+        struct gemm_plan plan = gemm_plan_make(&tiny, &device, &toggles, &limits);
+        assert_routed(plan);
+        assert_ptr_equal(plan.variant, &gemm_variants[i]);
+        assert_int_equal(plan.split_k, 1);
+        assert_int_equal(plan.raster, 1);
+        device.arch = 75;
+        assert_forwarded(gemm_plan_make(&square, &device, &toggles, &limits), REASON_forced_kernel);
+        device.arch = 120;
+    }
+}
+
+static void small_products_forward(void **state) {
+    (void)state;
+    assert_forwarded(plan_on(90, problem_of(GEMM_OP_N, GEMM_OP_N, 64, 64, 64)), REASON_too_small);
+    assert_forwarded(plan_on(90, problem_of(GEMM_OP_N, GEMM_OP_N, 4, 4, 64)), REASON_too_small);
+}
+
+static void empty_products_forward(void **state) {
+    (void)state;
+    struct gemm_problem p[4] = {square, square, square, square};
+    p[0].m = p[1].n = p[2].k = p[3].batch = 0;
+    for (int i = 0; i < 4; i++) assert_forwarded(plan_on(90, p[i]), REASON_empty);
+}
+
+static void a_contract_is_kept(void **state) {
+    (void)state;
+    struct gemm_problem p = square;
+    p.contract = CONTRACT_IEEE;
+    assert_routed(plan_on(90, p));
+    assert_int_equal(plan_on(90, p).variant->contract, CONTRACT_IEEE);
+    p.contract = CONTRACT_FP32;
+    assert_routed(plan_on(90, p));
+    assert_true(plan_on(90, p).variant->contract <= CONTRACT_FP32);
+}
+
+/* Where cuBLAS may use TF32, only a TF32 kernel is a match for it, or the one that the user forces. */
+static void tf32_needs_a_tf32_kernel(void **state) {
+    (void)state;
+    struct gemm_problem p = square;
+    p.contract = CONTRACT_TF32;
+    struct gemm_plan plan = plan_on(90, p);
+    if (plan.variant)
+        assert_int_equal(plan.variant->contract, CONTRACT_TF32);
+    else
+        assert_forwarded(plan, REASON_tf32_allowed);
+    struct toggles toggles = default_toggles();
+    toggles.kernel = 0;
+    assert_routed(plan_with(p, toggles, plenty_of_scratch()));
+}
+
+static void off_forwards_everything(void **state) {
+    (void)state;
+    struct toggles toggles = default_toggles();
+    toggles.enabled = false;
+    toggles.kernel = 0;
+    assert_forwarded(plan_with(square, toggles, plenty_of_scratch()), REASON_off);
+}
+
+/* Each profile taken alone, and left out alone. */
+static void profiles_can_be_left_out(void **state) {
+    (void)state;
+    for (int w = 0; w < PUBLISHED_COUNT; w++) {
+        struct published published = published_workload(w);
+        struct gemm_plan whole = plan_on(90, published.problem);
+        struct toggles alone = default_toggles(), without = default_toggles();
+        alone.profiles = 1u << published.profile;
+        without.profiles &= ~alone.profiles;
+        struct gemm_plan same = plan_with(published.problem, alone, plenty_of_scratch());
+        assert_memory_equal(&same, &whole, sizeof same);
+        assert_forwarded(plan_with(published.problem, without, plenty_of_scratch()), REASON_profile_off);
+    }
+}
+
+static void a_profile_off_also_stops_a_forced_kernel(void **state) {
+    (void)state;
+    struct toggles toggles = default_toggles();
+    toggles.profiles = 0;
+    toggles.kernel = 0;
+    assert_forwarded(plan_with(square, toggles, plenty_of_scratch()), REASON_profile_off);
+}
+
+static void forced_split_and_raster_are_had(void **state) {
+    (void)state;
+    for (int v = 0; v < VARIANT_COUNT; v++)
+        for (int n = 1; n <= 16; n++) {
+            struct toggles toggles = default_toggles();
+            toggles.kernel = v;
+            toggles.split_k = toggles.raster = n;
+            struct gemm_problem p = square;
+            p.contract = gemm_variants[v].contract;
+            p.k = INT64_C(16) * n * gemm_variants[v].bk;
+            p.ldb = p.k;
+            struct gemm_plan plan = plan_with(p, toggles, (struct gemm_limits){.scratch_bytes = INT64_C(1) << 40});
+            assert_routed(plan);
+            assert_ptr_equal(plan.variant, &gemm_variants[v]);
+            assert_int_equal(plan.split_k, n);
+            assert_int_equal(plan.raster, n);
+        }
+}
+
+/* A forced raster keeps to the tile rows that there are: 1024 times 2^24 tile columns would not fit a kernel's int. */
+static void a_forced_raster_stays_within_the_tiles(void **state) {
+    (void)state;
+    struct toggles toggles = default_toggles();
+    toggles.kernel = 0;
+    toggles.raster = 1024;
+    struct gemm_problem wide = problem_of(GEMM_OP_N, GEMM_OP_N, 1, INT32_MAX - 4096, 8);
+    assert_int_equal(plan_with(wide, toggles, plenty_of_scratch()).raster, 1);
+    wide = problem_of(GEMM_OP_N, GEMM_OP_N, gemm_variants[0].bm * INT64_C(3) + 1, 1 << 20, 8);
+    assert_int_equal(plan_with(wide, toggles, plenty_of_scratch()).raster, 4);
+}
+
+static void a_split_needs_scratch(void **state) {
+    (void)state;
+    struct gemm_problem p = published_workload(0).problem;
+    struct gemm_plan plan = plan_with(p, default_toggles(), (struct gemm_limits){0});
+    assert_routed(plan);
+    assert_int_equal(plan.split_k, 1);
+    assert_int_equal(plan.scratch_bytes, 0);
+    plan = plan_with(p, default_toggles(), plenty_of_scratch());
+    assert_true(plan.split_k > 16);
+    assert_int_equal(plan.scratch_bytes, plan.split_k * INT64_C(256) * 256 * 4);
+}
+
+/* One scratch serves one launch, and a launch takes 65535 matrices. */
+static void very_large_batches_are_not_split(void **state) {
+    (void)state;
+    struct toggles toggles = default_toggles();
+    toggles.kernel = 0;
+    toggles.split_k = 2;
+    struct gemm_limits limits = {.scratch_bytes = INT64_MAX};
+    assert_int_equal(plan_with(batched_problem(8, 8, 64, 65535), toggles, limits).split_k, 2);
+    assert_int_equal(plan_with(batched_problem(8, 8, 64, 65536), toggles, limits).split_k, 1);
+}
+
+static void sizes_beyond_32_bits_forward(void **state) {
+    (void)state;
+    const int64_t beyond[] = {INT32_MAX - 4095, INT32_MAX, INT64_C(1) << 31, INT64_C(1) << 32, INT64_MAX};
+    for (unsigned i = 0; i < sizeof beyond / sizeof *beyond; i++) {
+        assert_forwarded(plan_on(90, problem_of(GEMM_OP_N, GEMM_OP_N, beyond[i], 1, 1)), REASON_too_large);
+        assert_forwarded(plan_on(90, problem_of(GEMM_OP_N, GEMM_OP_N, 1, beyond[i], 1)), REASON_too_large);
+        assert_forwarded(plan_on(90, problem_of(GEMM_OP_N, GEMM_OP_N, 1, 1, beyond[i])), REASON_too_large);
+        struct gemm_problem p = problem_of(GEMM_OP_N, GEMM_OP_N, 1, 1, 1);
+        p.batch = beyond[i];
+        assert_forwarded(plan_on(90, p), REASON_too_large);
+    }
+    struct gemm_problem p = square;
+    p.lda = INT64_MAX;
+    assert_forwarded(plan_on(90, p), REASON_too_large);
+    p = batched_problem(64, 64, 64, 16);
+    p.stride_b = INT64_MIN;
+    assert_forwarded(plan_on(90, p), REASON_too_large);
+}
+
+/* More elements than 2^31 in each operand, and leading dimensions that only a wide kernel takes. */
+static void large_products_run(void **state) {
+    (void)state;
+    assert_routed(plan_on(90, problem_of(GEMM_OP_N, GEMM_OP_T, 65536, 65536, 65536)));
+    struct gemm_problem p = square;
+    p.op_a = GEMM_OP_T;
+    p.lda = INT64_C(1) << 30;
+    struct gemm_plan plan = plan_on(90, p);
+    assert_routed(plan);
+    assert_true(plan.variant->wide);
+}
+
+static void chips_without_rates_forward(void **state) {
+    (void)state;
+    struct toggles toggles = default_toggles();
+    struct gemm_limits limits = plenty_of_scratch();
+    struct gemm_device d[5];
+    for (int i = 0; i < 5; i++) d[i] = device_of_arch(90);
+    d[0].sm_count = 0;
+    d[1].sm_count = -3;
+    d[2].dram_bytes_per_s = 0;
+    d[3].ffma_flops_per_s = -1;
+    d[4].ffma_flops_per_s = 0.0 / 0.0;
+    for (int i = 0; i < 5; i++) assert_forwarded(gemm_plan_make(&square, &d[i], &toggles, &limits), REASON_no_device);
+    d[0] = device_of_arch(90);
+    d[0].smem_per_block = 1024;
+    assert_forwarded(gemm_plan_make(&square, &d[0], &toggles, &limits), REASON_no_kernel);
+}
+
+static void fewer_sms_change_the_split(void **state) {
+    (void)state;
+    struct gemm_problem p = published_workload(0).problem;
+    struct toggles toggles = default_toggles();
+    struct gemm_limits limits = plenty_of_scratch();
+    struct gemm_device device = device_of_arch(90);
+    device.sm_count = 16;
+    struct gemm_plan few = gemm_plan_make(&p, &device, &toggles, &limits);
+    assert_routed(few);
+    assert_true(few.split_k < plan_on(90, p).split_k);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reasons_have_names_and_texts),
+        cmocka_unit_test(the_table_routes_the_published_workloads),
+        cmocka_unit_test(sources_are_honest),
+        cmocka_unit_test(unknown_architectures_forward),
+        cmocka_unit_test(a_forced_kernel_needs_no_table_entry),
+        cmocka_unit_test(small_products_forward),
+        cmocka_unit_test(empty_products_forward),
+        cmocka_unit_test(a_contract_is_kept),
+        cmocka_unit_test(tf32_needs_a_tf32_kernel),
+        cmocka_unit_test(off_forwards_everything),
+        cmocka_unit_test(profiles_can_be_left_out),
+        cmocka_unit_test(a_profile_off_also_stops_a_forced_kernel),
+        cmocka_unit_test(forced_split_and_raster_are_had),
+        cmocka_unit_test(a_forced_raster_stays_within_the_tiles),
+        cmocka_unit_test(a_split_needs_scratch),
+        cmocka_unit_test(very_large_batches_are_not_split),
+        cmocka_unit_test(sizes_beyond_32_bits_forward),
+        cmocka_unit_test(large_products_run),
+        cmocka_unit_test(chips_without_rates_forward),
+        cmocka_unit_test(fewer_sms_change_the_split),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
