@@ -1,0 +1,160 @@
+/* Products on the device: operands with guard bands, calls through every door. */
+#include "product.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BAND = 512 }; /* floats of guard before and after every operand; keeps 256-byte alignment */
+
+#define MUST(call) must((int)(call), #call)
+static void must(int error, const char *what) {
+    if (!error) return;
+    fprintf(stderr, "product: %s: error %d\n", what, error);
+    abort();
+}
+
+static float *floats(int64_t count) {
+    float *memory = malloc((size_t)(count + 1) * sizeof *memory);
+    must(memory == NULL, "malloc");
+    return memory;
+}
+
+bool product_batched(enum door door) {
+    return door >= DOOR_cublasSgemmStridedBatched;
+}
+
+/* ---- operands ---- */
+
+/* Floats of `batch` matrices, each `stride` from the last, whose last column ends with its last row. */
+static int64_t extent(int64_t rows, int64_t columns, int64_t ld, int64_t stride, int64_t batch) {
+    if (rows <= 0 || columns <= 0 || batch <= 0) return 0;
+    return (batch - 1) * stride + (columns - 1) * ld + rows;
+}
+
+static void lay_out(struct operands *o, const struct product *p) {
+    struct check_product *h = &o->host;
+    *h = (struct check_product){.trans_a = p->op_a != CUBLAS_OP_N,
+                                .trans_b = p->op_b != CUBLAS_OP_N,
+                                .m = p->m,
+                                .n = p->n,
+                                .k = p->k,
+                                .batch = p->batch ? p->batch : 1,
+                                .alpha = p->alpha,
+                                .beta = p->beta};
+    int64_t rows_a = h->trans_a ? p->k : p->m, columns_a = h->trans_a ? p->m : p->k;
+    int64_t rows_b = h->trans_b ? p->n : p->k, columns_b = h->trans_b ? p->k : p->n;
+    h->lda = (rows_a > 0 ? rows_a : 1) + p->pad;
+    h->ldb = (rows_b > 0 ? rows_b : 1) + (p->pad ? p->pad + 1 : 0);
+    h->ldc = (p->m > 0 ? p->m : 1) + (p->pad ? p->pad + 2 : 0);
+    h->stride_a = h->lda * columns_a + p->gap;
+    h->stride_b = h->ldb * columns_b + p->gap;
+    h->stride_c = h->ldc * p->n + p->gap;
+    o->count_a = extent(rows_a, columns_a, h->lda, h->stride_a, h->batch);
+    o->count_b = extent(rows_b, columns_b, h->ldb, h->stride_b, h->batch);
+    o->count_c = extent(p->m, p->n, h->ldc, h->stride_c, h->batch);
+}
+
+/* Integers whose sums stay below 2^24: of 16 bits while k allows, else of 13 and thinly. */
+static void fill(struct operands *o, const struct product *p) {
+    o->a = floats(o->count_a), o->b = floats(o->count_b);
+    o->before = floats(o->count_c), o->result = floats(o->count_c + 2 * BAND);
+    if (p->inputs == INPUT_NORMAL) {
+        check_fill_normal(o->a, o->count_a, 11);
+        check_fill_normal(o->b, o->count_b, 12);
+    } else {
+        bool few = p->k <= 255;
+        int bits = few ? 13 + (int)(p->m % 4) : 13;
+        check_fill_integers(o->a, o->count_a, bits, 13);
+        check_fill_signs(o->b, o->count_b, few || p->k <= 1200 ? 1 : 1200.0 / (double)p->k, 14);
+    }
+    check_fill_guard(o->before, o->count_c);
+    if (p->beta != 0.0f)
+        for (int64_t batch = 0; batch < o->host.batch; batch++)
+            for (int64_t j = 0; j < p->n; j++)
+                check_fill_normal(o->before + batch * o->host.stride_c + j * o->host.ldc, p->m,
+                                  (uint64_t)(1000 + batch * 7919 + j));
+    o->host.a = o->a, o->host.b = o->b, o->host.before = o->before, o->host.result = o->result + BAND;
+}
+
+/* A block on the device: band, shift, operand, band, all guard values but the operand. */
+static float *upload(float **block, const float *from, int64_t count, int64_t shift) {
+    int64_t whole = count + shift + 2 * BAND;
+    float *staged = floats(whole);
+    check_fill_guard(staged, whole);
+    memcpy(staged + BAND + shift, from, (size_t)count * sizeof *from);
+    MUST(cudaMalloc((void **)block, (size_t)whole * sizeof *staged));
+    MUST(cudaMemcpy(*block, staged, (size_t)whole * sizeof *staged, cudaMemcpyHostToDevice));
+    free(staged);
+    return *block + BAND + shift;
+}
+
+void product_make(struct operands *o, const struct product *p) {
+    const float scalars[2] = {p->alpha, p->beta};
+    *o = (struct operands){.guards_whole = false};
+    lay_out(o, p);
+    fill(o, p);
+    o->da = upload(&o->device[0], o->a, o->count_a, p->shift);
+    o->db = upload(&o->device[1], o->b, o->count_b, 2 * p->shift);
+    o->dc = upload(&o->device[2], o->before, o->count_c, 3 * p->shift);
+    MUST(cudaMalloc((void **)&o->scalars, sizeof scalars));
+    MUST(cudaMemcpy(o->scalars, scalars, sizeof scalars, cudaMemcpyHostToDevice));
+}
+
+void product_drop(struct operands *o) {
+    for (int i = 0; i < 3; i++) MUST(cudaFree(o->device[i]));
+    MUST(cudaFree(o->scalars));
+    free(o->a), free(o->b), free(o->before), free(o->result);
+    *o = (struct operands){.guards_whole = false};
+}
+
+void product_reset(struct operands *o) {
+    if (o->count_c) MUST(cudaMemcpy(o->dc, o->before, (size_t)o->count_c * sizeof *o->before, cudaMemcpyHostToDevice));
+}
+
+bool product_fetch(struct operands *o) {
+    if (cudaDeviceSynchronize() != cudaSuccess) return false;
+    size_t bytes = (size_t)(o->count_c + 2 * BAND) * sizeof(float);
+    if (cudaMemcpy(o->result, o->dc - BAND, bytes, cudaMemcpyDeviceToHost) != cudaSuccess) return false;
+    o->guards_whole =
+        check_guard_broken(o->result, BAND) == 0 && check_guard_broken(o->result + BAND + o->count_c, BAND) == 0;
+    return true;
+}
+
+/* ---- calls ---- */
+
+cublasStatus_t product_call(const struct doors *doors, cublasHandle_t handle, const struct product *p,
+                            const struct operands *o) {
+    const cudaDataType f = CUDA_R_32F;
+    const cublasComputeType_t compute = CUBLAS_COMPUTE_32F;
+    const cublasGemmAlgo_t algo = CUBLAS_GEMM_DEFAULT;
+    const struct check_product *h = &o->host;
+    const float *alpha = p->device_scalars ? o->scalars : &p->alpha;
+    const float *beta = p->device_scalars ? o->scalars + 1 : &p->beta;
+    const int batch = (int)h->batch;
+    cublasStatus_t status =
+        cublasSetPointerMode(handle, p->device_scalars ? CUBLAS_POINTER_MODE_DEVICE : CUBLAS_POINTER_MODE_HOST);
+    if (status != CUBLAS_STATUS_SUCCESS) return status;
+        /* Integers of either width: the prototypes say which. */
+#define CALL(door, ...)                                                                                                \
+    case DOOR_##door:                                                                                                  \
+        return doors->door(handle, p->op_a, p->op_b, (int)p->m, (int)p->n, (int)p->k, alpha, __VA_ARGS__)
+#define CALL_BOTH(door, ...)                                                                                           \
+    CALL(door, __VA_ARGS__);                                                                                           \
+    CALL(door##_64, __VA_ARGS__)
+    switch (p->door) {
+        CALL_BOTH(cublasSgemm_v2, o->da, (int)h->lda, o->db, (int)h->ldb, beta, o->dc, (int)h->ldc);
+        CALL_BOTH(cublasSgemmEx, o->da, f, (int)h->lda, o->db, f, (int)h->ldb, beta, o->dc, f, (int)h->ldc);
+        CALL_BOTH(cublasGemmEx, o->da, f, (int)h->lda, o->db, f, (int)h->ldb, beta, o->dc, f, (int)h->ldc, compute,
+                  algo);
+        CALL_BOTH(cublasSgemmStridedBatched, o->da, (int)h->lda, h->stride_a, o->db, (int)h->ldb, h->stride_b, beta,
+                  o->dc, (int)h->ldc, h->stride_c, batch);
+        CALL_BOTH(cublasGemmStridedBatchedEx, o->da, f, (int)h->lda, h->stride_a, o->db, f, (int)h->ldb, h->stride_b,
+                  beta, o->dc, f, (int)h->ldc, h->stride_c, batch, compute, algo);
+    case DOOR_COUNT:
+        break;
+    }
+#undef CALL
+#undef CALL_BOTH
+    return CUBLAS_STATUS_INVALID_VALUE;
+}

@@ -1,0 +1,518 @@
+/*
+ * Products under the preload against float64 and against the same library's own cuBLAS, in one process: on a real GPU,
+ * and smaller on the simulated one. The first argument is the kernel to force, or `auto` for the library's own choice;
+ * the second, if there is one, the number of splits of K.
+ *
+ * That our kernels ran is read from the library's log after every call: nothing passes because nothing was intercepted.
+ */
+#include <dlfcn.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "product.h"
+
+static struct doors bound, real; /* what this program is bound to; what cuBLAS exports */
+static cublasHandle_t handle;
+static bool simulated, forced;
+static char log_path[] = "/tmp/fastgemm-test-XXXXXX";
+static long log_read;
+static char last_route[256];
+
+static float *floats_of(int64_t count) {
+    float *memory = malloc((size_t)(count + 1) * sizeof *memory);
+    assert_non_null(memory);
+    return memory;
+}
+
+/* ---- routes, from the log ---- */
+
+/* Lines of calls since the last look; last_route is where the last of them went. */
+static int new_calls(void) {
+    char line[1024];
+    int calls = 0;
+    FILE *file = fopen(log_path, "r");
+    assert_non_null(file);
+    fseek(file, log_read, SEEK_SET);
+    while (fgets(line, sizeof line, file)) {
+        const char *arrow = strstr(line, "-> ");
+        if (!arrow) print_message("log: %s", line);
+        if (!arrow) continue;
+        calls++;
+        snprintf(last_route, sizeof last_route, "%.*s", (int)strcspn(arrow + 3, "\n"), arrow + 3);
+    }
+    log_read = ftell(file);
+    fclose(file);
+    return calls;
+}
+
+static bool went_to_ours(void) {
+    return strncmp(last_route, "cuBLAS", 6) != 0 && *last_route;
+}
+
+/* ---- one product, all checks ---- */
+
+static const char *words(const struct product *p) {
+    static char text[768];
+    snprintf(
+        text, sizeof text,
+        "door %d ops %d%d m=%lld n=%lld k=%lld batch=%lld pad=%lld shift=%lld alpha=%g beta=%g %s scalars, %s -> %s",
+        (int)p->door, (int)p->op_a, (int)p->op_b, (long long)p->m, (long long)p->n, (long long)p->k,
+        (long long)p->batch, (long long)p->pad, (long long)p->shift, (double)p->alpha, (double)p->beta,
+        p->device_scalars ? "device" : "host", p->inputs ? "integers" : "normal", last_route);
+    return text;
+}
+
+#define EXPECT(condition, p, ...)                                                                                      \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            print_error("%s\n    not so: %s: ", words(p), #condition);                                                 \
+            print_error(__VA_ARGS__);                                                                                  \
+            print_error("\n");                                                                                         \
+            fail();                                                                                                    \
+        }                                                                                                              \
+    } while (0)
+
+/* alpha = 0 on the host leaves nothing to multiply. */
+static bool ours_to_serve(const struct product *p) {
+    return forced && p->m && p->n && p->k && (p->device_scalars || p->alpha != 0.0f);
+}
+
+static double cublas_error(const struct product *p, struct operands *o, int64_t limit) {
+    product_reset(o);
+    assert_int_equal(product_call(&real, handle, p, o), CUBLAS_STATUS_SUCCESS);
+    assert_true(product_fetch(o));
+    assert_int_equal(new_calls(), 0);
+    return check_compare(&o->host, limit).frobenius;
+}
+
+/* The three checks of a result that is in o->result already, and its surroundings. */
+static void judge(const struct product *p, struct operands *o, int64_t limit) {
+    struct check_report r = check_compare(&o->host, limit);
+    EXPECT(o->guards_whole, p, "written outside C");
+    EXPECT(check_padding_changed(&o->host) == 0, p, "written between the columns of C");
+    EXPECT(r.worst <= 1, p, "%.3g of the bound at (%lld, %lld, %lld)", r.worst, (long long)r.at[0], (long long)r.at[1],
+           (long long)r.at[2]);
+    if (p->inputs == INPUT_INTEGERS) {
+        EXPECT(r.largest < 0x1p24, p, "the test's own sums are too large");
+        EXPECT(r.inexact == 0, p, "%lld not exact", (long long)r.inexact);
+        return;
+    }
+    /* The error as a whole means something where there is a whole. */
+    if (r.compared < 64 || p->k < 2) return;
+    EXPECT(r.frobenius <= check_frobenius_limit(p->k), p, "Frobenius %.3g > %.3g", r.frobenius,
+           check_frobenius_limit(p->k));
+    if (simulated || r.compared < 1024 || p->k < 64) return;
+    double theirs = cublas_error(p, o, limit);
+    EXPECT(r.frobenius <= 2 * theirs, p, "Frobenius %.3g, cuBLAS %.3g", r.frobenius, theirs);
+}
+
+static void try_product(const struct product *p, int64_t limit) {
+    struct operands o;
+    product_make(&o, p);
+    cublasStatus_t status = product_call(&bound, handle, p, &o);
+    EXPECT(status == CUBLAS_STATUS_SUCCESS, p, "status %d", (int)status);
+    EXPECT(new_calls() == 1, p, "the call was not seen by the library");
+    EXPECT(!ours_to_serve(p) || went_to_ours(), p, "not on our kernel");
+    EXPECT(product_fetch(&o), p, "the device failed");
+    judge(p, &o, limit);
+    product_drop(&o);
+}
+
+/* ---- tests ---- */
+
+static bool lies_in(const void *address, const char *library) {
+    Dl_info info;
+    return dladdr(address, &info) && strstr(info.dli_fname, library);
+}
+
+static void both_sides_are_what_they_say(void **state) {
+    (void)state;
+#define X(name)                                                                                                        \
+    assert_true(lies_in((void *)bound.name, "libfastgemm"));                                                           \
+    assert_true(lies_in((void *)real.name, "libcublas."));
+    DOORS(X)
+#undef X
+}
+
+static const cublasOperation_t ops[] = {CUBLAS_OP_N, CUBLAS_OP_T, CUBLAS_OP_C};
+static const float scalars[] = {0, 1, -1.75f};
+
+struct size {
+    int m, n, k;
+};
+static const struct size big_sizes[] = {{1, 1, 1},       {1, 1, 1000},  {3, 5, 7},       {16, 16, 16},
+                                        {31, 33, 29},    {64, 64, 64},  {127, 129, 8},   {128, 128, 128},
+                                        {129, 127, 131}, {257, 65, 33}, {255, 257, 129}, {256, 128, 512},
+                                        {300, 1, 77},    {1, 300, 77},  {130, 66, 1025}, {68, 60, 4099}};
+static const struct size small_sizes[] = {{1, 1, 1},     {3, 5, 7},     {33, 31, 9},   {65, 63, 17},
+                                          {130, 20, 33}, {16, 140, 70}, {20, 24, 300}, {36, 40, 44}};
+
+static int size_count(void) {
+    return simulated ? (int)(sizeof small_sizes / sizeof *small_sizes) : (int)(sizeof big_sizes / sizeof *big_sizes);
+}
+static struct size size_at(int i) {
+    return simulated ? small_sizes[i] : big_sizes[i];
+}
+
+/* Every op with every size and every pair of scalars; doors, pads, shifts and pointer modes take turns. */
+static void ops_sizes_scalars(void **state) {
+    (void)state;
+    int turn = 0;
+    for (int s = 0; s < size_count(); s++)
+        for (int ab = 0; ab < 9; ab++)
+            for (int scalar = 0; scalar < 9; scalar++, turn++) {
+                if (simulated && turn % 5) continue;
+                struct product p = {.door = (enum door)(turn % DOOR_COUNT),
+                                    .op_a = ops[ab / 3],
+                                    .op_b = ops[ab % 3],
+                                    .m = size_at(s).m,
+                                    .n = size_at(s).n,
+                                    .k = size_at(s).k,
+                                    .pad = turn / 3 % 3 * 2,
+                                    .shift = turn / 2 % 4 % 3,
+                                    .gap = turn % 7,
+                                    .alpha = scalars[scalar / 3],
+                                    .beta = scalars[scalar % 3],
+                                    .device_scalars = turn / 5 % 2};
+                p.batch = product_batched(p.door) ? 1 + turn % 3 : 1;
+                try_product(&p, simulated ? 4096 : 20000);
+            }
+}
+
+/* Each door by itself, with every op, both pointer modes and operands that begin anywhere. */
+static void every_door(void **state) {
+    (void)state;
+    for (int door = 0; door < DOOR_COUNT; door++)
+        for (int ab = 0; ab < 9; ab++)
+            for (int shift = 0; shift < 4; shift++) {
+                if (simulated && (door + ab + shift) % 4) continue;
+                struct product p = {.door = (enum door)door,
+                                    .op_a = ops[ab / 3],
+                                    .op_b = ops[ab % 3],
+                                    .m = 72,
+                                    .n = 40,
+                                    .k = 52,
+                                    .batch = product_batched((enum door)door) ? 3 : 1,
+                                    .pad = 4 * (shift % 2),
+                                    .shift = shift,
+                                    .gap = shift * 4,
+                                    .alpha = 2,
+                                    .beta = shift % 2 ? 0.5f : 0,
+                                    .device_scalars = ab % 2};
+                try_product(&p, 0);
+            }
+}
+
+static void integers_are_exact(void **state) {
+    (void)state;
+    for (int s = 0; s < size_count(); s++)
+        for (int ab = 0; ab < 9; ab++) {
+            if (simulated && (s + ab) % 3) continue;
+            struct product p = {.door = ab % 2 ? DOOR_cublasGemmEx : DOOR_cublasSgemm_v2,
+                                .op_a = ops[ab / 3],
+                                .op_b = ops[ab % 3],
+                                .m = size_at(s).m,
+                                .n = size_at(s).n,
+                                .k = size_at(s).k,
+                                .alpha = 1,
+                                .inputs = INPUT_INTEGERS,
+                                .shift = ab % 2};
+            try_product(&p, 0);
+        }
+    struct product deep = {.door = DOOR_cublasSgemm_v2,
+                           .m = simulated ? 20 : 70,
+                           .n = simulated ? 24 : 68,
+                           .k = simulated ? 6000 : 300007,
+                           .alpha = 1,
+                           .inputs = INPUT_INTEGERS};
+    try_product(&deep, 0);
+    struct product ones = {.door = DOOR_cublasSgemm_v2, .m = 64, .n = 64, .k = 64, .alpha = 1};
+    ones.inputs = INPUT_INTEGERS, ones.op_a = CUBLAS_OP_T;
+    try_product(&ones, 0);
+}
+
+/* The result of one more call, on this handle and stream; to be freed. */
+static float *result_on(cublasHandle_t which, cudaStream_t stream, const struct product *p, struct operands *o) {
+    product_reset(o);
+    assert_int_equal(cublasSetStream(which, stream), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(product_call(&bound, which, p, o), CUBLAS_STATUS_SUCCESS);
+    EXPECT(new_calls() == 1 && (!forced || went_to_ours()), p, "not on our kernel");
+    assert_true(product_fetch(o));
+    float *copy = floats_of(o->count_c);
+    memcpy(copy, o->host.result, (size_t)o->count_c * sizeof *copy);
+    return copy;
+}
+
+static void same_bits_every_time(void **state) {
+    (void)state;
+    cublasHandle_t other;
+    cudaStream_t streams[2];
+    struct product p = {.door = DOOR_cublasSgemm_v2,
+                        .op_b = CUBLAS_OP_T,
+                        .m = simulated ? 44 : 333,
+                        .n = simulated ? 35 : 217,
+                        .k = simulated ? 777 : 30011,
+                        .pad = 1,
+                        .alpha = 1.5f,
+                        .beta = 0.5f};
+    struct operands o;
+    assert_int_equal(cublasCreate(&other), CUBLAS_STATUS_SUCCESS);
+    for (int i = 0; i < 2; i++) assert_int_equal(cudaStreamCreate(&streams[i]), cudaSuccess);
+    product_make(&o, &p);
+    float *first = result_on(handle, NULL, &p, &o);
+    for (int run = 0; run < (simulated ? 4 : 24); run++) {
+        float *again = result_on(run % 2 ? handle : other, run / 2 % 3 ? streams[run % 2] : NULL, &p, &o);
+        assert_memory_equal(first, again, (size_t)o.count_c * sizeof *again);
+        free(again);
+    }
+    assert_int_equal(cublasSetStream(handle, NULL), CUBLAS_STATUS_SUCCESS);
+    free(first);
+    product_drop(&o);
+    for (int i = 0; i < 2; i++) assert_int_equal(cudaStreamDestroy(streams[i]), cudaSuccess);
+    assert_int_equal(cublasDestroy(other), CUBLAS_STATUS_SUCCESS);
+}
+
+/* Nothing to multiply: exactly cuBLAS's result, C := beta C included. */
+static void nothing_to_multiply(void **state) {
+    (void)state;
+    const struct size empty[] = {{0, 9, 9}, {9, 0, 9}, {9, 9, 0}, {0, 0, 0}};
+    for (int s = 0; s < 4; s++)
+        for (int beta = 0; beta < 3; beta++) {
+            struct product p = {.door = DOOR_cublasSgemm_v2,
+                                .m = empty[s].m,
+                                .n = empty[s].n,
+                                .k = empty[s].k,
+                                .alpha = 1,
+                                .beta = scalars[beta]};
+            struct operands o;
+            product_make(&o, &p);
+            assert_int_equal(product_call(&bound, handle, &p, &o), CUBLAS_STATUS_SUCCESS);
+            EXPECT(new_calls() == 1 && !went_to_ours(), &p, "to be forwarded");
+            assert_true(product_fetch(&o));
+            float *mine = floats_of(o.count_c);
+            memcpy(mine, o.host.result, (size_t)o.count_c * sizeof *mine);
+            product_reset(&o);
+            assert_int_equal(product_call(&real, handle, &p, &o), CUBLAS_STATUS_SUCCESS);
+            assert_true(product_fetch(&o));
+            assert_true(o.guards_whole);
+            assert_memory_equal(mine, o.host.result, (size_t)o.count_c * sizeof *mine);
+            free(mine);
+            product_drop(&o);
+        }
+}
+
+/* Infinities and NaNs of the inputs come out where cuBLAS has them. */
+static void infinities_and_nans(void **state) {
+    (void)state;
+    struct product p = {.door = DOOR_cublasSgemm_v2, .m = 40, .n = 44, .k = 48, .alpha = 1};
+    struct operands o;
+    product_make(&o, &p);
+    const float odd[] = {INFINITY, -INFINITY, NAN};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(cudaMemcpy(o.da + 5 + i * 7 + i * 40, &odd[i], sizeof *odd, cudaMemcpyHostToDevice), 0);
+    float *mine = result_on(handle, NULL, &p, &o);
+    product_reset(&o);
+    assert_int_equal(product_call(&real, handle, &p, &o), CUBLAS_STATUS_SUCCESS);
+    assert_true(product_fetch(&o));
+    int special = 0;
+    for (int64_t i = 0; i < o.count_c; i++) {
+        float theirs = o.host.result[i];
+        special += !isfinite(theirs);
+        assert_int_equal(isnan(mine[i]) != 0, isnan(theirs) != 0);
+        if (isinf(theirs)) assert_true(mine[i] == theirs);
+        assert_int_equal(isfinite(mine[i]) != 0, isfinite(theirs) != 0);
+    }
+    assert_true(special >= 3 * 44);
+    free(mine);
+    product_drop(&o);
+}
+
+/* Captured into a graph with device scalars, and replayed after the operands and scalars have changed. */
+static void captured_and_replayed(void **state) {
+    (void)state;
+    struct product p = {.door = DOOR_cublasSgemm_v2,
+                        .op_a = CUBLAS_OP_T,
+                        .m = 60,
+                        .n = 52,
+                        .k = 64,
+                        .alpha = 1,
+                        .device_scalars = true};
+    struct operands o;
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t ready;
+    const float changed[2] = {-2, 0};
+    product_make(&o, &p);
+    assert_int_equal(cudaStreamCreate(&stream), cudaSuccess);
+    assert_int_equal(cublasSetStream(handle, stream), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+    cublasStatus_t status = product_call(&bound, handle, &p, &o);
+    assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    assert_int_equal(status, CUBLAS_STATUS_SUCCESS);
+    EXPECT(new_calls() == 1, &p, "the call was not seen by the library");
+    assert_int_equal(cudaGraphInstantiate(&ready, graph, 0), cudaSuccess);
+    for (int replay = 0; replay < 2; replay++) {
+        product_reset(&o);
+        assert_int_equal(cudaGraphLaunch(ready, stream), cudaSuccess);
+        assert_true(product_fetch(&o));
+        judge(&p, &o, 0);
+        check_fill_normal(o.a, o.count_a, 77);
+        p.alpha = o.host.alpha = changed[0];
+        assert_int_equal(cudaMemcpy(o.da, o.a, (size_t)o.count_a * 4, cudaMemcpyHostToDevice), cudaSuccess);
+        assert_int_equal(cudaMemcpy(o.scalars, changed, sizeof changed, cudaMemcpyHostToDevice), cudaSuccess);
+    }
+    assert_int_equal(cudaGraphExecDestroy(ready), cudaSuccess);
+    assert_int_equal(cudaGraphDestroy(graph), cudaSuccess);
+    assert_int_equal(cublasSetStream(handle, NULL), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cudaStreamDestroy(stream), cudaSuccess);
+    product_drop(&o);
+}
+
+/* The target profiles, by the library's own choice: every one has to be served. */
+static void target_profiles(void **state) {
+    (void)state;
+    static const struct product whole[] = {
+        {.door = DOOR_cublasSgemm_v2, .m = 256, .n = 256, .k = 524288, .alpha = 1},
+        {.door = DOOR_cublasSgemm_v2,
+         .m = 4096,
+         .n = 2048,
+         .k = 8192,
+         .op_a = CUBLAS_OP_T,
+         .op_b = CUBLAS_OP_T,
+         .alpha = 1},
+        {.door = DOOR_cublasSgemm_v2, .m = 5921, .n = 8205, .k = 2949, .alpha = 1},
+        {.door = DOOR_cublasSgemm_v2, .m = 32768, .n = 32768, .k = 32, .alpha = 1},
+        {.door = DOOR_cublasSgemm_v2, .m = 4096, .n = 4096, .k = 4096, .alpha = 1},
+        {.door = DOOR_cublasGemmEx, .m = 4096, .n = 4096, .k = 4096, .op_a = CUBLAS_OP_T, .alpha = 1, .beta = 1},
+        {.door = DOOR_cublasSgemm_v2, .m = 4096, .n = 4096, .k = 4096, .op_b = CUBLAS_OP_T, .alpha = 1},
+    };
+    static const struct product small[] = {
+        {.door = DOOR_cublasSgemm_v2, .m = 64, .n = 96, .k = 8192, .alpha = 1},
+        {.door = DOOR_cublasSgemm_v2,
+         .m = 512,
+         .n = 1024,
+         .k = 1024,
+         .op_a = CUBLAS_OP_T,
+         .op_b = CUBLAS_OP_T,
+         .alpha = 1},
+        {.door = DOOR_cublasSgemm_v2, .m = 701, .n = 803, .k = 905, .alpha = 1},
+        {.door = DOOR_cublasSgemm_v2, .m = 4096, .n = 4096, .k = 32, .alpha = 1},
+        {.door = DOOR_cublasSgemm_v2, .m = 800, .n = 800, .k = 800, .alpha = 1},
+    };
+    int count = simulated ? (int)(sizeof small / sizeof *small) : (int)(sizeof whole / sizeof *whole);
+    if (forced) skip();
+    for (int i = 0; i < 2 * count; i++) {
+        struct product p = simulated ? small[i / 2] : whole[i / 2];
+        if (i % 2) p.inputs = INPUT_INTEGERS, p.beta = 0;
+        try_product(&p, 4096);
+        EXPECT(went_to_ours(), &p, "not served");
+        print_message("%s\n", words(&p));
+    }
+}
+
+/* A C of more than 2^31 floats: first, middle and last columns. */
+static void more_than_31_bits(void **state) {
+    (void)state;
+    enum { M = 65536, N = 32800, K = 8 };
+    if (simulated) skip();
+    const float one = 1, zero = 0;
+    float *a = floats_of(M * K), *b = floats_of(K * N), *column = floats_of(M), *da, *db, *dc;
+    check_fill_normal(a, M * K, 1);
+    check_fill_normal(b, K * N, 2);
+    assert_int_equal(cudaMalloc((void **)&da, M * K * 4L), 0);
+    assert_int_equal(cudaMalloc((void **)&db, K * N * 4L), 0);
+    if (cudaMalloc((void **)&dc, M * 4L * N)) skip();
+    assert_int_equal(cudaMemcpy(da, a, M * K * 4L, cudaMemcpyHostToDevice), 0);
+    assert_int_equal(cudaMemcpy(db, b, K * N * 4L, cudaMemcpyHostToDevice), 0);
+    assert_int_equal(cudaMemset(dc, 0xff, M * 4L * N), 0);
+    assert_int_equal(
+        bound.cublasSgemm_v2_64(handle, CUBLAS_OP_N, CUBLAS_OP_N, M, N, K, &one, da, M, db, K, &zero, dc, M),
+        CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(new_calls(), 1);
+    if (forced) assert_true(went_to_ours());
+    const int64_t columns[] = {0, 1, N / 2, 32767, 32768, N - 1};
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(cudaMemcpy(column, dc + columns[i] * M, M * 4L, cudaMemcpyDeviceToHost), 0);
+        struct check_product p = {.m = M,
+                                  .n = 1,
+                                  .k = K,
+                                  .batch = 1,
+                                  .lda = M,
+                                  .ldb = K,
+                                  .ldc = M,
+                                  .alpha = 1,
+                                  .a = a,
+                                  .b = b + columns[i] * K,
+                                  .before = column,
+                                  .result = column};
+        assert_true(check_compare(&p, 0).worst <= 1);
+    }
+    cudaFree(da), cudaFree(db), cudaFree(dc);
+    free(a), free(b), free(column);
+}
+
+/* ---- set-up ---- */
+
+static void *real_cublas(void) {
+    static const char *const names[] = {"libcublas.so.13", "libcublas.so.12"};
+    for (int i = 0; i < 2; i++) {
+        void *library = dlopen(names[i], RTLD_NOLOAD | RTLD_NOW);
+        if (library) return library;
+    }
+    return NULL;
+}
+
+static int start(void **state) {
+    struct cudaDeviceProp properties;
+    (void)state;
+    void *library = real_cublas();
+    if (!library || cudaGetDeviceProperties(&properties, 0)) return -1;
+    simulated = strncmp(properties.name, "Simulated", 9) == 0;
+#define X(name)                                                                                                        \
+    bound.name = name;                                                                                                 \
+    *(void **)&real.name = dlsym(library, #name);
+    DOORS(X)
+#undef X
+    print_message("on %s, kernel %s\n", properties.name,
+                  forced ? getenv("FASTGEMM_KERNEL") : "by the library's choice");
+    return cublasCreate(&handle) == CUBLAS_STATUS_SUCCESS ? 0 : -1;
+}
+
+static int end(void **state) {
+    (void)state;
+    unlink(log_path);
+    return cublasDestroy(handle) == CUBLAS_STATUS_SUCCESS ? 0 : -1;
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_sides_are_what_they_say),
+        cmocka_unit_test(ops_sizes_scalars),
+        cmocka_unit_test(every_door),
+        cmocka_unit_test(integers_are_exact),
+        cmocka_unit_test(same_bits_every_time),
+        cmocka_unit_test(nothing_to_multiply),
+        cmocka_unit_test(infinities_and_nans),
+        cmocka_unit_test(captured_and_replayed),
+        cmocka_unit_test(target_profiles),
+        cmocka_unit_test(more_than_31_bits),
+    };
+    /* The library reads these at its first call. */
+    int file = mkstemp(log_path);
+    if (file < 0) return 2;
+    close(file);
+    setenv("FASTGEMM_LOG", "calls", 1);
+    setenv("FASTGEMM_LOG_FILE", log_path, 1);
+    forced = argc > 1 && strcmp(argv[1], "auto") != 0;
+    if (forced) setenv("FASTGEMM_KERNEL", argv[1], 1);
+    if (argc > 2) setenv("FASTGEMM_SPLIT_K", argv[2], 1);
+    return cmocka_run_group_tests(tests, start, end);
+}
