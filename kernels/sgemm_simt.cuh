@@ -55,8 +55,8 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
 
     loader_a load_a;
     loader_b load_b;
-    load_a.init(args.a + batch * args.stride_a, args.lda, m0, args.m, k_begin, thread);
-    load_b.init(args.b + batch * args.stride_b, args.ldb, n0, args.n, k_begin, thread);
+    load_a.init(args.a + batch * args.stride_a, args.lda, m0, args.m, k_begin, k_count, thread);
+    load_b.init(args.b + batch * args.stride_b, args.ldb, n0, args.n, k_begin, k_count, thread);
 
     float acc[TN][TM];
 #pragma unroll
@@ -68,15 +68,15 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
     float *write = shared;
     if (k_tiles > 0) {
         int first = k_count - (k_tiles - 1) * BK;
-        load_a.copy_short(write, first);
-        load_b.copy_short(write + loader_a::STAGE_FLOATS, first);
+        load_a.copy_short(write, first, k_tiles > 1);
+        load_b.copy_short(write + loader_a::STAGE_FLOATS, first, k_tiles > 1);
     }
     cp_async_commit();
     for (int stage = 1; stage < STAGES - 1; stage++) {
         write += STAGE_FLOATS;
         if (stage < k_tiles) {
-            load_a.copy(write);
-            load_b.copy(write + loader_a::STAGE_FLOATS);
+            load_a.copy(write, stage + 1 < k_tiles);
+            load_b.copy(write + loader_a::STAGE_FLOATS, stage + 1 < k_tiles);
         }
         cp_async_commit();
     }

@@ -51,22 +51,23 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_lo
     typename offset<WIDE>::type at[COUNT];  /* this thread's elements, relative to `tile` */
     int fast, slow;                         /* this thread's first element */
 
-    /* mn0: first row (A) or column (B) of the tile; mn_end: their number in the matrix. */
-    DEVICE_MEMBER void init(const float *matrix, int64_t ld, int mn0, int mn_end, int k0, int thread) {
+    /* mn0: first row (A) or column (B) of the tile; mn_end: their number in the matrix; k_count: from k0 on. */
+    DEVICE_MEMBER void init(const float *matrix, int64_t ld, int mn0, int mn_end, int k0, int k_count, int thread) {
         fast = thread % FAST;
         slow = thread / FAST;
         /* Rows past the edge read the last valid one: their results are never stored, so no predicate is needed. */
         int last = mn_end - mn0 - VECTOR;
+        int last_k = k_count - 1; /* matters when all there is of k is one short tile */
         if (LOAD == LOAD_K4) {
             tile = matrix + (int64_t)mn0 * ld + k0;
             advance = 1;
             for (int i = 0; i < COUNT; i++)
-                at[i] = (typename offset<WIDE>::type)min(slow + i * STEP, last) * ld + fast;
+                at[i] = (typename offset<WIDE>::type)min(slow + i * STEP, last) * ld + min(fast, last_k);
         } else {
             tile = matrix + mn0 + (int64_t)k0 * ld;
             advance = ld;
             for (int i = 0; i < COUNT; i++)
-                at[i] = (typename offset<WIDE>::type)(slow + i * STEP) * ld + min(fast * VECTOR, last);
+                at[i] = (typename offset<WIDE>::type)min(slow + i * STEP, last_k) * ld + min(fast * VECTOR, last);
         }
     }
 
@@ -75,8 +76,8 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_lo
         return stage + (slow + i * STEP) * LD + fast * VECTOR;
     }
 
-    /* The first k tile may be short (`k_count` < BK): what is missing becomes zeros. */
-    DEVICE_MEMBER void copy_short(float *stage, int k_count) {
+    /* The first k tile may be short (`k_count` < BK): what is missing becomes zeros. `more`: another one follows. */
+    DEVICE_MEMBER void copy_short(float *stage, int k_count, bool more) {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
             bool inside = (LOAD == LOAD_K4 ? fast : slow + i * STEP) < k_count;
@@ -85,7 +86,7 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_lo
             else
                 cp_async_4(destination(stage, i), tile + at[i], inside ? 4 : 0);
         }
-        tile += k_count * advance;
+        tile += more ? k_count * advance : 0;
     }
 
     /* The part of a whole tile's copies that goes with step `kk` of BK: spread out, they do not clog the memory pipe. */
@@ -100,12 +101,13 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_lo
         }
     }
 
+    /* On to the next k tile, or stay: the copies after the last tile read it again, and nobody reads them. */
     DEVICE_MEMBER void next(bool more) { tile += more ? BK * advance : 0; }
 
-    DEVICE_MEMBER void copy(float *stage) {
+    DEVICE_MEMBER void copy(float *stage, bool more) {
 #pragma unroll
         for (int kk = 0; kk < BK; kk++) copy_step(stage, kk);
-        next(true);
+        next(more);
     }
 };
 
