@@ -8,6 +8,7 @@
 #include <cuda_runtime_api.h>
 
 #include "../kernels/launch.h"
+#include "../policy/measured.h"
 #include "../policy/plan.h"
 #include "../policy/plan_args.h"
 #include "../policy/plan_args.h"
@@ -158,8 +159,15 @@ static enum gemm_reason run(const struct gemm_call *c, const struct gemm_problem
     return error ? REASON_launch_failed : REASON_routed;
 }
 
+/* Why a route was taken, for the log. */
+static const char *support_of(const struct place *place, const struct gemm_plan *plan) {
+    const struct toggles *toggles = &settings()->toggles;
+    if (toggles->log == LOG_OFF) return "";
+    return toggles->kernel >= 0 ? "forced" : measured_source(&place->traits, plan->profile);
+}
+
 static enum gemm_reason route(struct gemm_plan *plan, struct gemm_problem *p, const struct gemm_call *c,
-                              struct handle_view view) {
+                              struct handle_view view, const char **support) {
     struct place place;
     enum gemm_reason reason = guard_call(c);
     if (reason == REASON_routed) reason = guard_problem(p, c);
@@ -170,6 +178,7 @@ static enum gemm_reason route(struct gemm_plan *plan, struct gemm_problem *p, co
     if (reason == REASON_routed) reason = find_place(&place, view);
     if (reason == REASON_routed) reason = make_plan(plan, p, &place, &settings()->toggles);
     if (reason == REASON_routed) reason = run(c, p, plan, &place);
+    if (reason == REASON_routed) *support = support_of(&place, plan);
     return reason;
 }
 
@@ -180,9 +189,10 @@ bool dispatch(const struct gemm_call *call, struct handle_view view) {
     struct gemm_plan plan = {0};
     describe(&problem, call);
     plan.profile = gemm_profile_of(&problem);
-    enum gemm_reason reason = route(&plan, &problem, call, view);
+    const char *support = "";
+    enum gemm_reason reason = route(&plan, &problem, call, view, &support);
     plan.reason = reason;
     if (reason != REASON_routed) plan.variant = NULL;
-    report_call(toggles, call, &problem, &plan);
+    report_call(toggles, call, &problem, &plan, support);
     return reason == REASON_routed;
 }

@@ -23,6 +23,7 @@ struct row {
     atomic_long calls; /* 0: free */
     int order;         /* of first sight */
     const char *entry;
+    const char *support;
     struct gemm_problem problem;
     struct gemm_plan plan;
 };
@@ -56,19 +57,21 @@ static void survive_fork(void) {
 
 /* ---- words ---- */
 
-static int words_of_route(char *out, size_t size, const struct gemm_plan *plan) {
+static int words_of_route(char *out, size_t size, const struct row *row) {
+    const struct gemm_plan *plan = &row->plan;
     if (!plan->variant) return snprintf(out, size, "cuBLAS: %s", gemm_reason_text(plan->reason));
-    return snprintf(out, size, "%s split %d raster %d", plan->variant->name, plan->split_k, plan->raster);
+    return snprintf(out, size, "%s split %d raster %d (%s)", plan->variant->name, plan->split_k, plan->raster,
+                    row->support);
 }
 
-static int words_of_call(char *out, size_t size, const char *entry, const struct gemm_problem *p,
-                         const struct gemm_plan *plan) {
+static int words_of_call(char *out, size_t size, const struct row *row) {
+    const struct gemm_problem *p = &row->problem;
     char where[200];
-    words_of_route(where, sizeof where, plan);
-    return snprintf(out, size, "%s %c%c m=%lld n=%lld k=%lld batch=%lld ld=%lld,%lld,%lld [%s] -> %s", entry,
+    words_of_route(where, sizeof where, row);
+    return snprintf(out, size, "%s %c%c m=%lld n=%lld k=%lld batch=%lld ld=%lld,%lld,%lld [%s] -> %s", row->entry,
                     "NT"[p->op_a], "NT"[p->op_b], (long long)p -> m, (long long)p -> n, (long long)p -> k,
                     (long long)p -> batch, (long long)p -> lda, (long long)p -> ldb, (long long)p -> ldc,
-                    gemm_profile_name(plan->profile), where);
+                    gemm_profile_name(row->plan.profile), where);
 }
 
 /*
@@ -114,7 +117,7 @@ static void print_row(FILE *out, const struct row *row, long calls) {
         fprintf(out, "fastgemm: %s\n", line);
         return;
     }
-    words_of_call(line, sizeof line, row->entry, &row->problem, &row->plan);
+    words_of_call(line, sizeof line, row);
     fprintf(out, "fastgemm: %8ld x %s\n", calls, line);
 }
 
@@ -160,37 +163,38 @@ static uint64_t mix(uint64_t hash, uint64_t value) {
     return hash ^ hash >> 29;
 }
 
-static unsigned hash_of(const char *entry, const struct gemm_problem *p, const struct gemm_plan *plan) {
-    uint64_t hash = mix((uintptr_t)entry, (uint64_t)plan->reason);
+static unsigned hash_of(const struct row *row) {
+    const struct gemm_problem *p = &row->problem;
+    uint64_t hash = mix((uintptr_t)row->entry, (uint64_t)row->plan.reason);
     hash = mix(mix(mix(hash, (uint64_t)p->m), (uint64_t)p->n), (uint64_t)p->k);
     hash = mix(mix(mix(hash, (uint64_t)p->lda), (uint64_t)p->ldb), (uint64_t)p->batch);
     return (unsigned)(mix(hash, (uint64_t)(p->op_a * 2 + (int)p->op_b)) >> 32) % SLOTS;
 }
 
-static bool same(const struct row *row, const char *entry, const struct gemm_problem *p, const struct gemm_plan *plan) {
-    return row->entry == entry && memcmp(&row->problem, p, sizeof *p) == 0 && row->plan.variant == plan->variant &&
-           row->plan.reason == plan->reason && row->plan.split_k == plan->split_k;
+static bool same(const struct row *a, const struct row *b) {
+    return a->entry == b->entry && memcmp(&a->problem, &b->problem, sizeof a->problem) == 0 &&
+           a->plan.variant == b->plan.variant && a->plan.reason == b->plan.reason && a->plan.split_k == b->plan.split_k;
 }
 
-/* The row, or the free slot where it belongs. */
-static struct row *seek(struct row *table, const char *entry, const struct gemm_problem *p,
-                        const struct gemm_plan *plan) {
-    unsigned slot = hash_of(entry, p, plan);
-    while (atomic_load_explicit(&table[slot].calls, memory_order_acquire) && !same(&table[slot], entry, p, plan))
+/* The row like this one, or the free slot where it belongs. */
+static struct row *seek(struct row *table, const struct row *like) {
+    unsigned slot = hash_of(like);
+    while (atomic_load_explicit(&table[slot].calls, memory_order_acquire) && !same(&table[slot], like))
         slot = (slot + 1) % SLOTS;
     return &table[slot];
 }
 
-static bool add(struct row *table, const char *entry, const struct gemm_problem *p, const struct gemm_plan *plan) {
+static bool add(struct row *table, const struct row *like) {
     hold();
-    struct row *row = seek(table, entry, p, plan);
+    struct row *row = seek(table, like);
     bool there = atomic_load_explicit(&row->calls, memory_order_relaxed) != 0, fits = row_count < MAX_ROWS;
     if (there) {
         atomic_fetch_add_explicit(&row->calls, 1, memory_order_relaxed);
     } else if (fits) {
-        row->entry = entry;
-        row->problem = *p;
-        row->plan = *plan;
+        row->entry = like->entry;
+        row->support = like->support;
+        row->problem = like->problem;
+        row->plan = like->plan;
         row->order = row_count++;
         atomic_store_explicit(&row->calls, 1, memory_order_release);
     }
@@ -211,23 +215,23 @@ static struct row *make_table(const struct toggles *toggles) {
     return table;
 }
 
-static void count(const struct toggles *toggles, const char *entry, const struct gemm_problem *p,
-                  const struct gemm_plan *plan) {
+static void count(const struct toggles *toggles, const struct row *like) {
     struct row *table = atomic_load_explicit(&rows, memory_order_acquire);
     if (!table) table = make_table(toggles);
-    struct row *row = table ? seek(table, entry, p, plan) : NULL;
+    struct row *row = table ? seek(table, like) : NULL;
     if (row && atomic_load_explicit(&row->calls, memory_order_relaxed))
         atomic_fetch_add_explicit(&row->calls, 1, memory_order_relaxed);
-    else if (!table || !add(table, entry, p, plan))
-        atomic_fetch_add_explicit(plan->variant ? &other_routed : &other_forwarded, 1, memory_order_relaxed);
+    else if (!table || !add(table, like))
+        atomic_fetch_add_explicit(like->plan.variant ? &other_routed : &other_forwarded, 1, memory_order_relaxed);
 }
 
 void report_call(const struct toggles *toggles, const struct gemm_call *call, const struct gemm_problem *problem,
-                 const struct gemm_plan *plan) {
+                 const struct gemm_plan *plan, const char *support) {
     if (toggles->log == LOG_OFF) return;
-    count(toggles, call->entry, problem, plan);
+    const struct row like = {.entry = call->entry, .support = support, .problem = *problem, .plan = *plan};
+    count(toggles, &like);
     if (toggles->log != LOG_CALLS) return;
     char line[MAX_LINE];
-    words_of_call(line, sizeof line, call->entry, problem, plan);
+    words_of_call(line, sizeof line, &like);
     report_line(toggles, line);
 }
