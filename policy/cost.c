@@ -13,8 +13,8 @@ static int64_t ceil_div(int64_t a, int64_t b) {
 
 double gemm_round_up(double x) {
     if (x >= 0x1p53) return x;
-    double whole = (double)(int64_t)x;
-    return whole < x ? whole + 1 : whole;
+    double down = (double)(int64_t)x;
+    return down < x ? down + 1 : down;
 }
 
 /* a * b, or INT64_MAX where that is too much: a size that no limit allows. */
@@ -68,7 +68,7 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .memory_s = bytes_moved(p) / d->dram_bytes_per_s,
         .split_s = 2.0 * plane / L2_BYTES_PER_S,
         .ctas_per_sm = v->ctas_per_sm,
-        .warps = v->threads / 32,
+        .warps = v->threads / 32.0,
     };
 }
 

@@ -9,11 +9,16 @@ struct route {
 };
 
 static const struct route routes[] = {
-    {90, PROFILE_huge_k, 1e8, "measured on H200"},        {90, PROFILE_transposed, 1e9, "measured on H200"},
-    {90, PROFILE_square, 1e9, "measured on H200"},        {90, PROFILE_irregular, 1e9, "measured on H200"},
-    {90, PROFILE_outer_product, 1e9, "measured on H200"}, {90, PROFILE_batched, 1e9, "measured on H200"},
-    {89, PROFILE_huge_k, 1e8, "by model"},                {89, PROFILE_transposed, 1e9, "by model"},
-    {89, PROFILE_square, 1e9, "by model"},                {89, PROFILE_irregular, 1e9, "by model"},
+    {90, PROFILE_huge_k, 1e8, "measured on H200"},
+    {90, PROFILE_transposed, 1e9, "measured on H200"},
+    {90, PROFILE_square, 1e9, "measured on H200"},
+    {90, PROFILE_irregular, 1e9, "measured on H200"},
+    {90, PROFILE_outer_product, 1e9, "measured on H200"},
+    {90, PROFILE_batched, 1e9, "measured on H200"},
+    {89, PROFILE_huge_k, 1e8, "by model"},
+    {89, PROFILE_transposed, 1e9, "by model"},
+    {89, PROFILE_square, 1e9, "by model"},
+    {89, PROFILE_irregular, 1e9, "by model"},
     {89, PROFILE_outer_product, 1e9, "by model"},
 };
 

@@ -16,8 +16,7 @@
 
 enum gemm_op { GEMM_OP_N, GEMM_OP_T }; /* conjugation means nothing to real numbers: C reads as T */
 
-#define GEMM_PROFILES(X)                                                                                               \
-    X(huge_k) X(transposed) X(square) X(irregular) X(outer_product) X(batched) X(general)
+#define GEMM_PROFILES(X) X(huge_k) X(transposed) X(square) X(irregular) X(outer_product) X(batched) X(general)
 enum gemm_profile {
 #define X(name) PROFILE_##name,
     GEMM_PROFILES(X)
@@ -40,8 +39,8 @@ struct gemm_problem {
 
 /* What the policy may know of a chip. Rates are paper figures unless a measurement is at hand. */
 struct gemm_device {
-    int arch;                /* 80, 89, 90, ... */
-    int sm_count;            /* SMs that the caller lets us use */
+    int arch;     /* 80, 89, 90, ... */
+    int sm_count; /* SMs that the caller lets us use */
     int64_t l2_bytes;
     double dram_bytes_per_s;
     double ffma_flops_per_s; /* two per FMA */
@@ -60,10 +59,10 @@ struct gemm_plan {
     const struct gemm_variant *variant; /* NULL: forward */
     enum gemm_reason reason;            /* REASON_routed when variant is set */
     enum gemm_profile profile;
-    int split_k;                        /* 1: no split */
-    int raster;                         /* tile rows that one group of CTAs walks together */
-    int64_t scratch_bytes;              /* needed for this split, 0 without one */
-    double predicted_s;                 /* the cost model's time, for logs and the bench */
+    int split_k;           /* 1: no split */
+    int raster;            /* tile rows that one group of CTAs walks together */
+    int64_t scratch_bytes; /* needed for this split, 0 without one */
+    double predicted_s;    /* the cost model's time, for logs and the bench */
 };
 
 #endif

@@ -1,7 +1,9 @@
 /* From the words of a call to what kind of product it is. */
 #include "profile.h"
 
-static bool operand_valid(int64_t rows, int64_t ld) { return ld >= (rows > 1 ? rows : 1); }
+static bool operand_valid(int64_t rows, int64_t ld) {
+    return ld >= (rows > 1 ? rows : 1);
+}
 
 bool gemm_problem_valid(const struct gemm_problem *p) {
     if (p->m < 0 || p->n < 0 || p->k < 0 || p->batch < 0) return false;

@@ -20,7 +20,7 @@ __attribute__((format(printf, 2, 3))) static void say(const struct reader *reade
     char line[4096];
     va_list list;
     va_start(list, format);
-    vsnprintf(line, sizeof line, format, list);
+    vsnprintf(line, sizeof line, format, list); /* NOLINT(clang-analyzer-valist.Uninitialized): a false alarm */
     va_end(list);
     if (reader->complain) reader->complain(reader->context, line);
 }
@@ -29,12 +29,9 @@ enum { QUOTED = 60 };
 
 /* The start of a text as one line shows it: what does not print becomes '?', what is cut off "...". */
 static const char *quote(char (*out)[QUOTED + 4], const char *text, size_t length) {
-    size_t shown = length < QUOTED ? length : QUOTED;
-    for (size_t i = 0; i < shown; i++) (*out)[i] = text[i];
-    for (size_t i = 0; i < shown; i++)
-        if (text[i] < ' ' || text[i] > '~') (*out)[i] = '?';
-    memcpy(*out + shown, "...", 4);
-    if (shown == length) (*out)[shown] = 0;
+    size_t at = 0;
+    for (; at < length && at < QUOTED; at++) (*out)[at] = (char)(text[at] < ' ' || text[at] > '~' ? '?' : text[at]);
+    memcpy(*out + at, at < length ? "..." : "", at < length ? 4 : 1);
     return *out;
 }
 
@@ -134,21 +131,31 @@ static bool read_MEBIBYTES(int *out, const char *value) {
     return read_number(out, value, 1048576);
 }
 
+static void complain_of_value(const struct reader *reader, const char *variable, const char *value, const char *allowed,
+                              const char *initial) {
+    char quoted[QUOTED + 4];
+    quote(&quoted, value, strlen(value));
+    say(reader, "%s: '%s' is not allowed; allowed: %s. Using '%s'.", variable, quoted, allowed, initial);
+}
+
+static void complain_of_name(const struct reader *reader, const char *name, size_t length) {
+    char quoted[QUOTED + 4];
+#define TOGGLE(field, variable, type, initial, allowed, help) " " variable
+    say(reader, "%s: no such setting; there are:" FASTGEMM_TOGGLES(TOGGLE) ".", quote(&quoted, name, length));
+#undef TOGGLE
+}
+
+/* NOLINTNEXTLINE(readability-function-size): as long as the table */
 static void apply(struct toggles *out, const char *name, size_t length, const char *value,
                   const struct reader *reader) {
-    char quoted[QUOTED + 4];
 #define TOGGLE(field, variable, type, initial, allowed, help)                                                          \
     if (length == sizeof variable - 1 && memcmp(name, variable, length) == 0) {                                        \
-        if (read_##type(&out->field, value)) return;                                                                   \
-        quote(&quoted, value, strlen(value));                                                                          \
-        say(reader, "%s: '%s' is not allowed; allowed: %s. Using '%s'.", variable, quoted, allowed, initial);          \
+        if (!read_##type(&out->field, value)) complain_of_value(reader, variable, value, allowed, initial);            \
         return;                                                                                                        \
     }
     FASTGEMM_TOGGLES(TOGGLE)
 #undef TOGGLE
-#define TOGGLE(field, variable, type, initial, allowed, help) " " variable
-    say(reader, "%s: no such setting; there are:" FASTGEMM_TOGGLES(TOGGLE) ".", quote(&quoted, name, length));
-#undef TOGGLE
+    complain_of_name(reader, name, length);
 }
 
 /* "NAME=value" of ours; the simulated GPU has names of its own. */

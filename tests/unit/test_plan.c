@@ -150,6 +150,27 @@ static void a_contract_is_kept(void **state) {
     assert_true(plan_on(90, p).variant->contract <= CONTRACT_FP32);
 }
 
+/* Of kernels that the list need not hold: one laxer than the contract, one for newer chips, one without room. */
+static void conditions_of_any_kernel(void **state) {
+    (void)state;
+    struct gemm_problem p = square;
+    struct gemm_device device = device_of_arch(90);
+    struct gemm_variant v = gemm_variants[0];
+    for (int owed = CONTRACT_IEEE; owed <= CONTRACT_TF32; owed++)
+        for (int kept = CONTRACT_IEEE; kept <= CONTRACT_TF32; kept++) {
+            p.contract = (enum gemm_contract)owed;
+            v.contract = (enum gemm_contract)kept;
+            assert_int_equal(gemm_variant_fits(&v, &p, &device), kept <= owed);
+        }
+    v = gemm_variants[0];
+    v.min_arch = 91;
+    assert_false(gemm_variant_fits(&v, &p, &device));
+    v.min_arch = 90;
+    assert_true(gemm_variant_fits(&v, &p, &device));
+    v.stages = 1000;
+    assert_false(gemm_variant_fits(&v, &p, &device));
+}
+
 /* Where cuBLAS may use TF32, only a TF32 kernel is a match for it, or the one that the user forces. */
 static void tf32_needs_a_tf32_kernel(void **state) {
     (void)state;
@@ -248,6 +269,11 @@ static void very_large_batches_are_not_split(void **state) {
     struct gemm_limits limits = {.scratch_bytes = INT64_MAX};
     assert_int_equal(plan_with(batched_problem(8, 8, 64, 65535), toggles, limits).split_k, 2);
     assert_int_equal(plan_with(batched_problem(8, 8, 64, 65536), toggles, limits).split_k, 1);
+    struct gemm_problem huge = batched_problem(1 << 23, 1 << 22, 64, 65535); /* scratch of 2^64 bytes */
+    huge.stride_a = huge.stride_b = huge.stride_c = huge.stride_d = 0;
+    struct gemm_plan plan = plan_with(huge, toggles, limits);
+    assert_routed(plan);
+    assert_int_equal(plan.split_k, 1);
 }
 
 static void sizes_beyond_32_bits_forward(void **state) {
@@ -320,6 +346,7 @@ int main(void) {
         cmocka_unit_test(small_products_forward),
         cmocka_unit_test(empty_products_forward),
         cmocka_unit_test(a_contract_is_kept),
+        cmocka_unit_test(conditions_of_any_kernel),
         cmocka_unit_test(tf32_needs_a_tf32_kernel),
         cmocka_unit_test(off_forwards_everything),
         cmocka_unit_test(profiles_can_be_left_out),

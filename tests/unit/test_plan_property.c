@@ -339,9 +339,11 @@ static void ask_block(int count) {
     }
 }
 
+/* Byte for byte, the prediction included. */
 static bool same_answer(int i) {
     struct gemm_plan again = ask(i);
-    return memcmp(&again, &answers[i], sizeof again) == 0; /* no padding in a plan: see below */
+    const char *left = (const char *)&again, *right = (const char *)&answers[i];
+    return memcmp(left, right, sizeof again) == 0;
 }
 
 static void ask_shuffled(int count) {
@@ -391,11 +393,11 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void a_plan_is_a_value(void **unused) {
+/* No padding, whose bytes would be anything. */
+static void a_plan_can_be_compared(void **unused) {
     (void)unused;
-    struct gemm_plan plan;
-    assert_int_equal(sizeof plan, sizeof plan.variant + sizeof plan.reason + sizeof plan.profile + sizeof plan.split_k +
-                                      sizeof plan.raster + sizeof plan.scratch_bytes + sizeof plan.predicted_s);
+    const size_t pointer = sizeof(void *), words = 4 * sizeof(int), rest = sizeof(int64_t) + sizeof(double);
+    assert_int_equal(sizeof(struct gemm_plan), pointer + words + rest);
 }
 
 static void no_plan_breaks_a_condition_or_depends_on_order(void **unused) {
@@ -457,7 +459,7 @@ int main(int argc, char **argv) {
     if (argc > 1) seed = strtoull(argv[1], NULL, 0);
     if (argc > 2) wanted = atoi(argv[2]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_plan_is_a_value),
+        cmocka_unit_test(a_plan_can_be_compared),
         cmocka_unit_test(no_plan_breaks_a_condition_or_depends_on_order),
         cmocka_unit_test(enough_of_everything_was_seen),
         cmocka_unit_test(how_long_a_plan_takes),
