@@ -1,0 +1,15 @@
+/* Prints the list of kernels as the compiled-code check wants it: kernel, threads, CTAs per SM, shared memory. */
+#include <stdio.h>
+
+#include "../../kernels/variants.h"
+
+#define ROW(name, suffix, load_a, load_b)                                                                              \
+    printf(#name "_" #suffix " %d %d %d\n", gemm_variants[VARIANT_##name].threads,                                     \
+           gemm_variants[VARIANT_##name].ctas_per_sm,                                                                  \
+           gemm_variant_shared_bytes(&gemm_variants[VARIANT_##name], load_a, load_b));
+#define VARIANT(name, ...) GEMM_LOADER_PAIRS(ROW, name)
+
+int main(void) {
+    GEMM_VARIANTS(VARIANT)
+    return 0;
+}
