@@ -9,12 +9,11 @@
 
 #include "../kernels/launch.h"
 #include "../policy/measured.h"
-#include "../policy/plan.h"
-#include "../policy/plan_args.h"
 #include "../policy/plan_args.h"
 #include "../policy/profile.h"
 #include "contract.h"
 #include "device_traits.h"
+#include "plan_cache.h"
 #include "report.h"
 #include "scratch.h"
 #include "settings.h"
@@ -137,12 +136,12 @@ static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_prob
     struct gemm_limits limits = {0};
     int64_t pool = scratch_pool_bytes(place->device, (int64_t)toggles->workspace_mb << 20);
     limits.scratch_bytes = scratch_limit(&place->workspace, false, pool);
-    *plan = gemm_plan_make(p, &place->traits, toggles, &limits);
+    *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
     if (!plan->variant) return plan->reason;
     enum gemm_reason reason = ask_capture(place->modes.stream, &limits.capturing);
     if (reason != REASON_routed || !limits.capturing) return reason;
     limits.scratch_bytes = scratch_limit(&place->workspace, true, pool);
-    *plan = gemm_plan_make(p, &place->traits, toggles, &limits);
+    *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
     return plan->reason;
 }
 
