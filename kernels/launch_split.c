@@ -10,10 +10,9 @@
 
 #include <cuda_runtime_api.h>
 
-extern void split_extremes(void), split_choose(void), split_planes(void), sgemm_wgmma_256x128(void);
-extern void splitk_reduce(void);
+extern void split_extremes(void), split_choose(void), split_planes(void), sgemm_wgmma_256x128(void), split_sum(void);
 
-enum { MAX_DEVICES = 64, MAX_GRID_Y = 65535, REDUCE_ROWS = 128 };
+enum { MAX_DEVICES = 64 };
 
 static cudaError_t allow_shared(void) {
     static atomic_bool ready[MAX_DEVICES];
@@ -33,15 +32,20 @@ static cudaError_t launch(void (*kernel)(void), dim3 grid, int threads, int shar
     cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization};
     attribute.val.programmaticStreamSerializationAllowed = 1;
     cudaLaunchConfig_t config = {
-        .gridDim = grid, .blockDim = {(unsigned)threads, 1, 1}, .dynamicSmemBytes = (size_t)shared,
-        .stream = stream, .attrs = &attribute, .numAttrs = overlaps ? 1 : 0,
+        .gridDim = grid,
+        .blockDim = {(unsigned)threads, 1, 1},
+        .dynamicSmemBytes = (size_t)shared,
+        .stream = stream,
+        .attrs = &attribute,
+        .numAttrs = overlaps ? 1 : 0,
     };
     return cudaLaunchKernelExC(&config, (const void *)kernel, argv);
 }
 
 static cudaError_t launch_passes(struct split_args *args, cudaStream_t stream) {
     const unsigned units = (unsigned)(args->rows / SPLIT_UNIT_ROWS), batch = (unsigned)args->gemm.batch;
-    cudaError_t error = launch(split_extremes, (dim3){units, (unsigned)args->chunks, batch}, 256, 1024, false, args, stream);
+    cudaError_t error =
+        launch(split_extremes, (dim3){units, (unsigned)args->chunks, batch}, 256, 1024, false, args, stream);
     if (error != cudaSuccess) return error;
     error = launch(split_choose, (dim3){units, batch, 1}, SPLIT_UNIT_ROWS, 0, true, args, stream);
     if (error != cudaSuccess) return error;
@@ -55,9 +59,9 @@ static cudaError_t launch_product(struct split_args *args, int ctas, cudaStream_
     dim3 grid = {(unsigned)(items < ctas ? items : ctas), 1, 1};
     cudaError_t error = launch(sgemm_wgmma_256x128, grid, 384, SPLIT_SHARED_BYTES, true, args, stream);
     if (error != cudaSuccess || g->splits == 1) return error;
-    dim3 reduce = {(unsigned)((g->m + REDUCE_ROWS - 1) / REDUCE_ROWS), (unsigned)(g->n < MAX_GRID_Y ? g->n : MAX_GRID_Y),
-                   (unsigned)g->batch};
-    return launch(splitk_reduce, reduce, REDUCE_ROWS, 0, false, g, stream);
+    const int64_t quads = g->ld_partial / 4 * g->n;
+    dim3 sum = {(unsigned)((quads + 255) / 256), (unsigned)g->batch, 1};
+    return launch(split_sum, sum, 256, 0, true, g, stream);
 }
 
 int split_launch(struct split_args args, enum split_planes first_choice, void *scratch, int ctas, void *stream) {

@@ -10,16 +10,25 @@
 #define KERNEL_OF(type, name, threads, ctas_per_sm)                                                                    \
     extern "C" __global__ void __launch_bounds__(threads, ctas_per_sm) name(const __grid_constant__ type args)
 
-DEVICE uint32_t float_bits(float x) { return __float_as_uint(x); }
-DEVICE float bits_float(uint32_t bits) { return __uint_as_float(bits); }
+DEVICE uint32_t float_bits(float x) {
+    return __float_as_uint(x);
+}
+DEVICE float bits_float(uint32_t bits) {
+    return __uint_as_float(bits);
+}
 
 /* 2^exponent, for a normal result. */
-DEVICE float power_of_two(int exponent) { return bits_float((uint32_t)(exponent + 127) << 23); }
+DEVICE float power_of_two(int exponent) {
+    return bits_float((uint32_t)(exponent + 127) << 23);
+}
 
-/* x 2^exponent, rounded once, |exponent| up to 252: two steps, since no factor may leave the range of fp32. */
-DEVICE float times_power_of_two(float x, int exponent) {
-    int half = exponent / 2;
-    return x * power_of_two(half) * power_of_two(exponent - half);
+/* 1 / x for a power of two whose inverse is normal too; NaN for NaN. */
+DEVICE float inverse_power_of_two(float x) {
+    return x == x ? bits_float((254u << 23) - float_bits(x)) : x;
+}
+
+DEVICE float nan_float(void) {
+    return bits_float(0x7fffffffu);
 }
 
 #endif

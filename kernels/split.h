@@ -9,7 +9,8 @@
  *   bf16x6  x = top + mid + low       bf16, six products; takes any row
  *
  * Planes are stored as the product kernel's shared memory wants them: units of 128 rows x 32 k, plane after plane,
- * each 8 KB in the 64-byte swizzle of wgmma, padded with zeros. Any layout and alignment ends here.
+ * each 8 KB in the 64-byte swizzle of wgmma, padded with zeros. Any layout and alignment ends here. In a unit of A
+ * each 16 rows stand in an order that gives a thread of the product four neighbours.
  */
 #ifndef FASTGEMM_SPLIT_H
 #define FASTGEMM_SPLIT_H
@@ -24,17 +25,15 @@ enum {
     SPLIT_PLANE_BYTES = SPLIT_UNIT_ROWS * SPLIT_UNIT_K * 2,
     SPLIT_TILE_M = 256,
     SPLIT_TILE_N = 128,
-    SPLIT_TILE_K = 64, /* K is padded to it, and a split of K is a multiple of it */
+    SPLIT_TILE_K = 64, /* a split of K is a multiple of it */
     SPLIT_MAX_PLANES = 3,
-    SPLIT_SHARED_BYTES = 3 * SPLIT_MAX_PLANES * 3 * SPLIT_PLANE_BYTES + 1024, /* three stages of three units, and a pad */
+    SPLIT_SHARED_BYTES =
+        3 * SPLIT_MAX_PLANES * 3 * SPLIT_PLANE_BYTES + 1024, /* three stages of three units, and a pad */
     SPLIT_LO_SHIFT = 11
 };
 
 /* Which planes hold the operands, decided on the device. */
 enum split_planes { SPLIT_FP16X3, SPLIT_BF16X6 };
-
-/* In place of a row's scale: it holds an infinity or a NaN; the product kernel computes what touches it by itself. */
-enum { SPLIT_NONFINITE = INT32_MAX };
 
 struct split_args {
     struct gemm_args gemm;
@@ -46,8 +45,8 @@ struct split_args {
     int first_choice;         /* enum split_planes */
     uint32_t *choice;         /* enum split_planes, as decided */
     uint32_t *extremes;       /* [batch][chunk][row]: exponents of the largest and the smallest element */
-    int32_t *scales;          /* [batch][row]: log2 of the scale, or SPLIT_NONFINITE */
-    uint8_t *planes;          /* [batch][row / 128][k / 32][plane][8 KB] */
+    float *inverse_scales; /* [batch][row]: powers of two; NaN: the row holds an infinity or a NaN, its planes zeros */
+    uint8_t *planes;       /* [batch][row / 128][k / 32][plane][8 KB] */
 };
 
 /* Scratch of a product, in bytes, a multiple of 256; `args.gemm` needs m, n, k and batch only. */

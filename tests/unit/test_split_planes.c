@@ -1,0 +1,70 @@
+/* Where the parts of a split product lie: inside the scratch that was asked for, in order, none over another. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../../kernels/split.h"
+
+static uint8_t *const SCRATCH = (uint8_t *)4096;
+
+static struct split_args placed(int m, int n, int k, int batch) {
+    struct split_args args;
+    memset(&args, 0, sizeof args);
+    args.gemm.m = m, args.gemm.n = n, args.gemm.k = k, args.gemm.batch = batch;
+    split_args_place(&args, SPLIT_FP16X3, SCRATCH);
+    return args;
+}
+
+/* From one part to the next there is room for what the kernels write there. */
+static void check(int m, int n, int k, int batch) {
+    struct split_args args = placed(m, n, k, batch);
+    int64_t rows = args.rows, words = rows * batch * 4;
+    assert_true(args.rows_a >= m && args.rows_a % SPLIT_TILE_M == 0 && args.rows_a - m < SPLIT_TILE_M);
+    assert_true(rows - args.rows_a >= n && rows % SPLIT_TILE_N == 0 && rows - args.rows_a - n < SPLIT_TILE_N);
+    assert_true(args.k_units * (int64_t)SPLIT_UNIT_K >= k && (args.k_units - 1) * (int64_t)SPLIT_UNIT_K < k);
+    assert_true((int64_t)args.chunk * args.chunks >= k && (int64_t)args.chunk * (args.chunks - 1) < k);
+    assert_true(args.chunks <= 64);
+    assert_ptr_equal(args.choice, SCRATCH);
+    assert_true((uint8_t *)args.extremes >= SCRATCH + sizeof *args.choice);
+    assert_true((uint8_t *)args.inverse_scales >= (uint8_t *)args.extremes + words * args.chunks);
+    assert_true(args.planes >= (uint8_t *)args.inverse_scales + words);
+    assert_int_equal(((uintptr_t)args.extremes | (uintptr_t)args.inverse_scales | (uintptr_t)args.planes) % 256, 0);
+    int64_t end = args.planes - SCRATCH;
+    end += rows / SPLIT_UNIT_ROWS * args.k_units * batch * (int64_t)SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES;
+    assert_int_equal(split_scratch_bytes(m, n, k, batch), end);
+    assert_int_equal(end % 256, 0);
+}
+
+static void parts_follow_each_other(void **state) {
+    (void)state;
+    static const int sizes[] = {1, 31, 32, 33, 127, 128, 129, 255, 256, 257, 2949, 4096, 50257};
+    enum { COUNT = sizeof sizes / sizeof *sizes };
+    for (int i = 0; i < COUNT * COUNT * COUNT; i++)
+        for (int batch = 1; batch < 8; batch += 3)
+            check(sizes[i % COUNT], sizes[i / COUNT % COUNT], sizes[i / COUNT / COUNT], batch);
+    check(256, 256, 524288, 1);
+    check(1, 1, INT32_MAX - 4096, 1);
+}
+
+static void large_products_are_counted_in_64_bits(void **state) {
+    (void)state;
+    assert_true(split_scratch_bytes(65536, 65536, 65536, 4) > INT64_C(6) * 131072 * 65536 * 4);
+}
+
+static void longer_sums_allow_more_spread(void **state) {
+    (void)state;
+    assert_int_equal(placed(8, 8, 32, 1).spread, 30);
+    assert_int_equal(placed(8, 8, 4096, 1).spread, 37);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_follow_each_other),
+        cmocka_unit_test(large_products_are_counted_in_64_bits),
+        cmocka_unit_test(longer_sums_allow_more_spread),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
