@@ -128,6 +128,8 @@ static const char *judge(const struct gemm_problem *p, const struct accuracy *ou
     if (ours->touched) return "wrote beside C";
     if (cublas->not_finite || cublas->touched) return "cuBLAS: NaN or wrote beside C";
     if (!(ours->component <= element_bound(p))) return "beyond the bound";
+    /* With a long K the bound alone would let a lost term pass. */
+    if (!(ours->component <= 8 * cublas->component + 5e-7)) return "an element far off";
     if (!(ours->apart <= 4 * errors) || !(ours->furthest <= 100 * errors)) return "differs from cuBLAS";
     if (ours->frobenius > 2 * cublas->frobenius + 1e-8) return "ok, but error over twice cuBLAS's";
     return "ok";

@@ -13,7 +13,11 @@
 #define SYMBOL(name) TEXT(name) /* cublas_v2.h renames: the exported name is the expanded one */
 
 #define CUBLAS_FUNCTIONS(X)                                                                                            \
-    X(cublasCreate) X(cublasGetVersion) X(cublasSetMathMode) X(cublasSgemm) X(cublasSgemmStridedBatched)
+    X(cublasCreate)                                                                                                    \
+    X(cublasGetVersion)                                                                                                \
+    X(cublasSetMathMode)                                                                                               \
+    X(cublasSgemm)                                                                                                     \
+    X(cublasSgemmStridedBatched)
 #define CUBLASLT_FUNCTIONS(X)                                                                                          \
     X(cublasLtCreate)                                                                                                  \
     X(cublasLtMatmul)                                                                                                  \
@@ -21,8 +25,12 @@
     X(cublasLtMatmulDescDestroy)                                                                                       \
     X(cublasLtMatmulDescSetAttribute)                                                                                  \
     X(cublasLtMatrixLayoutCreate)                                                                                      \
-    X(cublasLtMatrixLayoutDestroy) X(cublasLtMatrixLayoutSetAttribute) X(cublasLtMatmulPreferenceCreate)               \
-        X(cublasLtMatmulPreferenceDestroy) X(cublasLtMatmulPreferenceSetAttribute) X(cublasLtMatmulAlgoGetHeuristic)
+    X(cublasLtMatrixLayoutDestroy)                                                                                     \
+    X(cublasLtMatrixLayoutSetAttribute)                                                                                \
+    X(cublasLtMatmulPreferenceCreate)                                                                                  \
+    X(cublasLtMatmulPreferenceDestroy)                                                                                 \
+    X(cublasLtMatmulPreferenceSetAttribute)                                                                            \
+    X(cublasLtMatmulAlgoGetHeuristic)
 
 #define X(name) static __typeof__(&name) real_##name;
 CUBLAS_FUNCTIONS(X)
