@@ -80,7 +80,7 @@ struct bench_result {
 void bench_cuda(cudaError_t error, const char *what);
 _Noreturn void bench_die(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* launch.c of the bench: one of its kernels, with as many blocks as `count` needs. */
+/* Launches one of the bench's own kernels, with as many blocks as `count` needs (device.c). */
 void bench_launch(const void *kernel, const struct bench_args *args, int64_t count, cudaStream_t stream);
 void bench_launch_grid(const void *kernel, const struct bench_args *args, dim3 grid, int threads, cudaStream_t stream);
 
