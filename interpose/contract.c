@@ -1,6 +1,7 @@
 /*
  * Accuracy owed. cuBLAS API reference: cublasComputeType_t, cublasMath_t, "Floating Point Emulation";
- * NVIDIA_TF32_OVERRIDE from the same page. Any doubt forwards.
+ * NVIDIA_TF32_OVERRIDE from the same page. Any doubt forwards. Whether a kernel
+ * of ours serves a contract is the policy's to say.
  */
 #include "contract.h"
 
@@ -47,12 +48,6 @@ static enum gemm_reason read_math_mode(cublasMath_t mode, bool *tf32) {
     }
 }
 
-/* No kernel of ours uses TF32 yet, and no other beats cuBLAS's where TF32 will do: only a user who forces one gets it.
- */
-static enum gemm_reason accept(enum gemm_contract contract, const struct toggles *toggles) {
-    return contract == CONTRACT_TF32 && toggles->kernel < 0 ? REASON_tf32_allowed : REASON_routed;
-}
-
 enum gemm_reason contract_owed(const struct gemm_call *call, const struct handle_modes *modes,
                                const struct settings *settings, enum gemm_contract *contract) {
     bool tf32 = call->has_compute && call->compute == CUBLAS_COMPUTE_32F_FAST_TF32;
@@ -63,5 +58,5 @@ enum gemm_reason contract_owed(const struct gemm_call *call, const struct handle
     if (settings->tf32 == TF32_FORBIDDEN) tf32 = false;
     *contract = tf32 ? CONTRACT_TF32 : CONTRACT_FP32;
     if (settings->toggles.precision == PRECISION_IEEE) *contract = CONTRACT_IEEE;
-    return accept(*contract, &settings->toggles);
+    return REASON_routed;
 }

@@ -147,6 +147,20 @@ static void test_reload(void **state) {
     }
 }
 
+/* The same plugin again, when the global scope has changed: what was found for it the first time holds no more. */
+static void test_reload_elsewhere(void **state) {
+    (void)state;
+    void *library = load(PLUGIN_13, RTLD_LOCAL);
+    load(CUBLAS_SECOND, RTLD_LOCAL);
+    check_use(dlsym(library, "plugin"), V13);
+    assert_int_equal(dlclose(library), 0);
+    load(CUBLAS_SECOND, RTLD_GLOBAL | RTLD_NOLOAD); /* from now on in the global scope; nothing moves */
+    const struct plugin *again = load_plugin(PLUGIN_13), *second = load_plugin(PLUGIN_SECOND);
+    unsigned long before = second->products();
+    check_use(again, V13);
+    assert_int_equal(second->products(), before + 1);
+}
+
 static void test_constructor(void **state) {
     (void)state;
     alarm(60);
@@ -211,6 +225,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_tail_call),
         cmocka_unit_test(test_later),
         cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_reload_elsewhere),
         cmocka_unit_test(test_constructor),
         cmocka_unit_test(test_64_threads),
         cmocka_unit_test(test_fork),

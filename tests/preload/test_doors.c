@@ -134,6 +134,7 @@ static void check_all(void (*spoil)(struct door_call *call)) {
     X(batch_negative, call->batch = -1)                                                                                \
     X(half, call->type_a = call->type_b = call->type_c = CUDA_R_16F)                                                   \
     X(mixed, call->type_c = CUDA_R_64F)                                                                                \
+    X(types, call->type_a = CUDA_R_16F; call->type_b = CUDA_R_16BF; call->type_c = CUDA_R_64F)                         \
     X(compute_16f, call->compute = CUBLAS_COMPUTE_16F)                                                                 \
     X(compute_pedantic, call->compute = CUBLAS_COMPUTE_32F_PEDANTIC)                                                   \
     X(compute_fast_16bf, call->compute = CUBLAS_COMPUTE_32F_FAST_16BF)                                                 \
