@@ -173,7 +173,7 @@ static void check_cublas(void *cublas) {
     *(void **)&get = dlsym(cublas, "cublasGetProperty");
     for (int i = 0; get && i < 3; i++)
         if (get((libraryPropertyType)i, &part[i]) != CUBLAS_STATUS_SUCCESS) part[i] = 0;
-    finding("cuBLAS", NULL, "%d.%d.%d, %s", part[0], part[1], part[2], file_of(dlsym(cublas, "cublasCreate_v2")));
+    finding("cuBLAS", NULL, "%d.%d.%d, %s", part[0], part[1], part[2], file_of((void *)get));
 }
 
 /* ---- interception ---- */
