@@ -137,6 +137,16 @@ static void test_calls(void **state) {
     check_contains(result.err, "fastgemm: total 3 calls: 2 routed, 1 forwarded\n");
 }
 
+/* 64 threads that meet the same problem first count it 64 times. */
+static void test_threads_lose_no_count(void **state) {
+    (void)state;
+    run_program(&result, PRELOAD " FASTGEMM_LOG=calls", COPIES " 64_threads");
+    assert_int_equal(result.status, 0);
+    assert_int_equal(occurrences(result.err, "fastgemm: cublasSgemm_v2 "), 64);
+    check_contains(result.err, "fastgemm:       64 x cublasSgemm_v2 ");
+    check_contains(result.err, "fastgemm: total 64 calls: 0 routed, 64 forwarded\n");
+}
+
 static void test_bench(void **state) {
     (void)state;
     client(SMALL "FASTGEMM_LOG=bench", "n=64 n=64 invalid");
@@ -242,6 +252,7 @@ int main(void) {
         cmocka_unit_test(test_no_device),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_threads_lose_no_count),
         cmocka_unit_test(test_bench),
         cmocka_unit_test(test_more_problems_than_rows),
         cmocka_unit_test(test_off_leaves_no_trace),
