@@ -26,42 +26,55 @@ static cudaError_t allow_shared(void) {
     return error;
 }
 
-static cudaError_t launch(void (*kernel)(void), dim3 grid, int threads, int shared, bool overlaps, void *args,
-                          cudaStream_t stream) {
+/* How a kernel is launched: `overlaps`: it may start while the one before drains. */
+struct shape {
+    dim3 grid;
+    int threads, shared;
+    bool overlaps;
+};
+
+static cudaError_t launch(void (*kernel)(void), struct shape shape, void *args, cudaStream_t stream) {
     void *argv[] = {args};
     cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization};
     attribute.val.programmaticStreamSerializationAllowed = 1;
     cudaLaunchConfig_t config = {
-        .gridDim = grid,
-        .blockDim = {(unsigned)threads, 1, 1},
-        .dynamicSmemBytes = (size_t)shared,
+        .gridDim = shape.grid,
+        .blockDim = {(unsigned)shape.threads, 1, 1},
+        .dynamicSmemBytes = (size_t)shape.shared,
         .stream = stream,
         .attrs = &attribute,
-        .numAttrs = overlaps ? 1 : 0,
+        .numAttrs = shape.overlaps ? 1 : 0,
     };
     return cudaLaunchKernelExC(&config, (const void *)kernel, argv);
 }
 
 static cudaError_t launch_passes(struct split_args *args, cudaStream_t stream) {
     const unsigned units = (unsigned)(args->rows / SPLIT_UNIT_ROWS), batch = (unsigned)args->gemm.batch;
-    cudaError_t error =
-        launch(split_extremes, (dim3){units, (unsigned)args->chunks, batch}, 256, 1024, false, args, stream);
-    if (error != cudaSuccess) return error;
-    error = launch(split_choose, (dim3){units, batch, 1}, SPLIT_UNIT_ROWS, 0, true, args, stream);
-    if (error != cudaSuccess) return error;
-    return launch(split_planes, (dim3){units * (unsigned)args->k_units, batch, 1}, 256,
-                  SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES, true, args, stream);
+    struct shape extremes = {.grid = {units, (unsigned)args->chunks, batch}, .threads = 256, .shared = 1024};
+    struct shape choose = {.grid = {units, batch, 1}, .threads = SPLIT_UNIT_ROWS, .overlaps = true};
+    struct shape planes = {.grid = {units * (unsigned)args->k_units, batch, 1},
+                           .threads = 256,
+                           .shared = SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES,
+                           .overlaps = true};
+    cudaError_t error = launch(split_extremes, extremes, args, stream);
+    if (error == cudaSuccess) error = launch(split_choose, choose, args, stream);
+    if (error == cudaSuccess) error = launch(split_planes, planes, args, stream);
+    return error;
 }
 
 static cudaError_t launch_product(struct split_args *args, int ctas, cudaStream_t stream) {
     struct gemm_args *g = &args->gemm;
     const int64_t items = (int64_t)g->tiles_m * g->tiles_n * g->splits * g->batch;
-    dim3 grid = {(unsigned)(items < ctas ? items : ctas), 1, 1};
-    cudaError_t error = launch(sgemm_wgmma_256x128, grid, 384, SPLIT_SHARED_BYTES, true, args, stream);
-    if (error != cudaSuccess || g->splits == 1) return error;
+    struct shape product = {.grid = {(unsigned)(items < ctas ? items : ctas), 1, 1},
+                            .threads = 384,
+                            .shared = SPLIT_SHARED_BYTES,
+                            .overlaps = true};
+    cudaError_t error = launch(sgemm_wgmma_256x128, product, args, stream);
+    if (error != cudaSuccess || !g->partial) return error;
     const int64_t quads = g->ld_partial / 4 * g->n;
-    dim3 sum = {(unsigned)((quads + 255) / 256), (unsigned)g->batch, 1};
-    return launch(split_sum, sum, 256, 0, true, g, stream);
+    struct shape sum = {
+        .grid = {(unsigned)((quads + 255) / 256), (unsigned)g->batch, 1}, .threads = 256, .overlaps = true};
+    return launch(split_sum, sum, g, stream);
 }
 
 int split_launch(struct split_args args, enum split_planes first_choice, void *scratch, int ctas, void *stream) {

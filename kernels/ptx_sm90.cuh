@@ -18,6 +18,12 @@ DEVICE void grid_launch_next(void) {
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
 
+/* Stores past what the L2 cache should keep. */
+DEVICE void st_global_cs(float4 *global, float4 x) {
+    asm volatile("st.global.cs.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(global), "f"(x.x), "f"(x.y), "f"(x.z), "f"(x.w)
+                 : "memory");
+}
+
 /* Two floats, rounded to nearest; the first in the low half. */
 DEVICE uint32_t cvt_f16x2(float low, float high) {
     uint32_t pair;

@@ -47,12 +47,13 @@ DEVICE int work_count(const struct split_args &args) {
 }
 
 DEVICE struct work work_item(const struct split_args &args, int index) {
-    const int tiles = args.gemm.tiles_m * args.gemm.tiles_n, outer = index / tiles;
+    const int tiles = args.gemm.tiles_m * args.gemm.tiles_n, splits = args.gemm.splits;
+    const int per_split = (args.gemm.k_per_split + SPLIT_TILE_K - 1) / SPLIT_TILE_K * (SPLIT_TILE_K / SPLIT_UNIT_K);
+    const int outer = index / tiles;
     struct work w;
     raster_tile(args.gemm, index - outer * tiles, &w.tile_m, &w.tile_n);
-    w.batch = outer / args.gemm.splits;
-    w.split = outer - w.batch * args.gemm.splits;
-    const int per_split = (args.gemm.k_per_split + SPLIT_TILE_K - 1) / SPLIT_TILE_K * (SPLIT_TILE_K / SPLIT_UNIT_K);
+    w.batch = outer / splits;
+    w.split = outer - w.batch * splits;
     w.first_unit = w.split * per_split;
     w.units = min(args.k_units - w.first_unit, per_split);
     return w;
@@ -237,7 +238,7 @@ DEVICE void store_plain(const struct output &o, const float (&acc)[2][64], const
                     if (ADD_C) x[i] = fmaf(o.s.beta, old[quad - batch][i], x[i]);
                 }
                 if (ALIGNED) {
-                    *(float4 *)(d + quad * 16) = make_float4(x[0], x[1], x[2], x[3]);
+                    st_global_cs((float4 *)(d + quad * 16), make_float4(x[0], x[1], x[2], x[3]));
                 } else {
 #pragma unroll
                     for (int i = 0; i < 4; i++) d[quad * 16 + i] = x[i];
@@ -299,31 +300,39 @@ DEVICE void store(const struct split_args &args, const float (&acc)[2][64], cons
         store_plain<0, 0>(o, acc, inverse_m, inverse_n);
 }
 
+/* The main loop: the sums of one piece of work. */
+template <int CHOICE>
+DEVICE void multiply(float (&acc)[2][64], const struct work &w, const uint8_t *stages, struct ring *ring, int warpgroup,
+                     int thread) {
+    static const int STAGE = 3 * planes<CHOICE>::COUNT * SPLIT_PLANE_BYTES;
+    float sum[64];
+#pragma unroll
+    for (int i = 0; i < 64; i++) acc[0][i] = acc[1][i] = sum[i] = 0.0f;
+    for (int unit = 0; unit < w.units; unit++) {
+        const int first = ring->stage;
+        mbarrier_wait(ring->full + first, ring->parity);
+        if (CHOICE == SPLIT_BF16X6) {
+            multiply_bf16x6(acc, sum, stages + first * STAGE, warpgroup);
+        } else if (++unit < w.units) {
+            advance<planes<CHOICE>::STAGES>(ring);
+            mbarrier_wait(ring->full + ring->stage, ring->parity);
+            multiply_fp16x3<1>(acc, sum, stages + first * STAGE, stages + ring->stage * STAGE, warpgroup);
+            if (thread % 32 == 0) mbarrier_arrive(ring->empty + ring->stage);
+        } else {
+            multiply_fp16x3<0>(acc, sum, stages + first * STAGE, 0, warpgroup);
+        }
+        if (thread % 32 == 0) mbarrier_arrive(ring->empty + first);
+        advance<planes<CHOICE>::STAGES>(ring);
+    }
+}
+
 template <int CHOICE>
 DEVICE void consume(const struct split_args &args, const uint8_t *stages, struct ring ring, int warpgroup, int thread) {
-    static const int STAGE = 3 * planes<CHOICE>::COUNT * SPLIT_PLANE_BYTES;
     const int count = work_count(args);
+    float acc[2][64];
     for (int index = blockIdx.x; index < count; index += gridDim.x) {
         const struct work w = work_item(args, index);
-        float acc[2][64], sum[64];
-#pragma unroll
-        for (int i = 0; i < 64; i++) acc[0][i] = acc[1][i] = sum[i] = 0.0f;
-        for (int unit = 0; unit < w.units; unit++) {
-            const int first = ring.stage;
-            mbarrier_wait(ring.full + first, ring.parity);
-            if (CHOICE == SPLIT_BF16X6) {
-                multiply_bf16x6(acc, sum, stages + first * STAGE, warpgroup);
-            } else if (++unit < w.units) {
-                advance<planes<CHOICE>::STAGES>(&ring);
-                mbarrier_wait(ring.full + ring.stage, ring.parity);
-                multiply_fp16x3<1>(acc, sum, stages + first * STAGE, stages + ring.stage * STAGE, warpgroup);
-                if (thread % 32 == 0) mbarrier_arrive(ring.empty + ring.stage);
-            } else {
-                multiply_fp16x3<0>(acc, sum, stages + first * STAGE, 0, warpgroup);
-            }
-            if (thread % 32 == 0) mbarrier_arrive(ring.empty + first);
-            advance<planes<CHOICE>::STAGES>(&ring);
-        }
+        multiply<CHOICE>(acc, w, stages, &ring, warpgroup, thread);
         store(args, acc, w, warpgroup, thread);
     }
 }
