@@ -44,3 +44,18 @@ build() {
     configure "$preset"
     cmake --build "$root/build/$preset" -j "$(jobs_count)" ${1+--target "$@"} || die "the build '$preset' failed"
 }
+
+# cuda_libraries_for PROGRAM: when the loader does not find the program's CUDA libraries, adds to LD_LIBRARY_PATH the
+# folders where toolkits and Python wheels keep them.
+cuda_libraries_for() {
+    local folder
+    ldd "$1" 2>/dev/null | grep -q 'libcu.*not found' || return 0
+    for folder in /usr/local/cuda/lib64 /usr/local/cuda-*/lib64 /usr/local/cuda/targets/*/lib \
+        $(python3 -c 'import glob, sys; print(*[f for p in sys.path for f in glob.glob(p + "/nvidia/*/lib")])' 2>/dev/null); do
+        # An unmatched pattern stays as it is, with its bracket.
+        case "$(echo "$folder"/libcu{blas,dart}.so.1[0-9])" in
+        *.so.1[0-9]*) LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder ;;
+        esac
+    done
+    export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
+}
