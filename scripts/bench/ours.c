@@ -92,6 +92,7 @@ static void try_splits(struct tuning *t, const struct gemm_device *d, const stru
 static void try_rasters(struct tuning *t) {
     static const int rasters[] = {1, 2, 4, 8, 16, 32};
     struct gemm_plan plan = t->best;
+    if (!plan.variant) return;
     int64_t rows = (t->problem->m + plan.variant->bm - 1) / plan.variant->bm;
     int chosen = plan.raster;
     for (size_t i = 0; i < sizeof rasters / sizeof *rasters; i++) {
@@ -112,7 +113,7 @@ void ours_tune(const struct gemm_problem *p, const struct gemm_device *d, const 
         if (own.seconds > 0 && (all.seconds <= 0 || own.seconds < all.seconds))
             all.best = own.best, all.seconds = own.seconds;
     }
-    if (all.seconds <= 0) return;
+    if (all.seconds <= 0 || !all.best.variant) return;
     printf("    best: %s, split %d, raster %d; the plan first above takes %.3f times as long\n", all.best.variant->name,
            all.best.split_k, all.best.raster, planned / all.seconds);
     *plan = all.best;
