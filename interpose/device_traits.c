@@ -27,6 +27,9 @@ static struct gemm_device describe(int device) {
         .smem_per_block = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
         .smem_per_sm = attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor, device),
     };
+#ifdef FASTGEMM_HOPPER
+    traits.wgmma = traits.arch == 90;
+#endif
     traits.ffma_flops_per_s = 2e3 * khz * FP32_LANES_PER_SM * traits.sm_count;
     return traits;
 }

@@ -82,10 +82,10 @@ static enum gemm_reason describe_scalars(struct gemm_problem *p, const struct ge
 }
 
 static struct gemm_args fill_args(const struct gemm_call *c, const struct gemm_problem *p, const struct gemm_plan *plan,
-                                  float *partial) {
+                                  float *scratch) {
     struct gemm_args args = gemm_plan_args(p, plan);
     args.a = c->a, args.b = c->b, args.c = c->c, args.d = c->c;
-    args.partial = plan->split_k > 1 ? partial : NULL;
+    args.partial = plan->scratch_bytes ? scratch : NULL;
     if (p->alpha == SCALAR_DEVICE)
         args.alpha_ptr = c->alpha, args.beta_ptr = c->beta;
     else
@@ -136,11 +136,13 @@ static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_prob
     struct gemm_limits limits = {0};
     int64_t pool = scratch_pool_bytes(place->device, (int64_t)toggles->workspace_mb << 20);
     limits.scratch_bytes = scratch_limit(&place->workspace, false, pool);
+    limits.planes_bytes = scratch_planes_limit(&place->workspace, false, pool);
     *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
     if (!plan->variant) return plan->reason;
     enum gemm_reason reason = ask_capture(place->modes.stream, &limits.capturing);
     if (reason != REASON_routed || !limits.capturing) return reason;
     limits.scratch_bytes = scratch_limit(&place->workspace, true, pool);
+    limits.planes_bytes = scratch_planes_limit(&place->workspace, true, pool);
     *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
     return plan->reason;
 }
@@ -152,7 +154,8 @@ static enum gemm_reason run(const struct gemm_call *c, const struct gemm_problem
         scratch = scratch_take(&place->workspace, plan->scratch_bytes, place->device, place->modes.stream);
         if (!scratch.address) return REASON_no_scratch;
     }
-    const struct gemm_args args = fill_args(c, p, plan, scratch.address);
+    struct gemm_args args = fill_args(c, p, plan, scratch.address);
+    args.ctas = place->traits.sm_count;
     int error = gemm_launch(plan->variant, gemm_loader_a(p), gemm_loader_b(p), args, place->modes.stream);
     scratch_give(scratch, place->modes.stream);
     return error ? REASON_launch_failed : REASON_routed;

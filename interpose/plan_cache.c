@@ -13,7 +13,7 @@ enum { SLOTS = 1024, PROBES = 4 };
 /* All that a plan depends on; compared as bytes. */
 struct key {
     struct gemm_problem problem;
-    int64_t scratch_bytes;
+    int64_t scratch_bytes, planes_bytes;
     int device, sm_count, capturing, unused;
 };
 
@@ -41,6 +41,7 @@ static struct key key_of(const struct gemm_problem *problem, int device, const s
     struct key key;
     memcpy(&key.problem, problem, sizeof key.problem); /* padding too */
     key.scratch_bytes = limits->scratch_bytes;
+    key.planes_bytes = limits->planes_bytes;
     key.device = device;
     key.sm_count = traits->sm_count;
     key.capturing = limits->capturing;

@@ -44,6 +44,10 @@ int64_t scratch_limit(const struct workspace *workspace, bool capturing, int64_t
     return workspace->address || capturing ? usable(workspace) : pool_bytes;
 }
 
+int64_t scratch_planes_limit(const struct workspace *workspace, bool capturing, int64_t pool_bytes) {
+    return capturing || usable(workspace) > pool_bytes ? usable(workspace) : pool_bytes;
+}
+
 static cudaMemPool_t make_pool(int device) {
     struct cudaMemPoolProps properties = {.allocType = cudaMemAllocationTypePinned,
                                           .location = {.type = cudaMemLocationTypeDevice, .id = device}};

@@ -20,6 +20,9 @@ int64_t scratch_pool_bytes(int device, int64_t limit);
 /* How much a call on this handle may use: the plan's input. */
 int64_t scratch_limit(const struct workspace *workspace, bool capturing, int64_t pool_bytes);
 
+/* The same for a kernel that needs scratch whether it splits K or not: what the workspace lacks, the pool gives. */
+int64_t scratch_planes_limit(const struct workspace *workspace, bool capturing, int64_t pool_bytes);
+
 /* Scratch of `bytes` in the order of the stream; a NULL address when it could not be had. */
 struct scratch scratch_take(const struct workspace *workspace, int64_t bytes, int device, cudaStream_t stream);
 

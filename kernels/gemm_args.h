@@ -9,7 +9,11 @@
 struct gemm_args {
     const float *a, *b, *c; /* c may be d */
     float *d;
-    float *partial;                     /* split-K: [split][batch][n][ld_partial], NULL without a split */
+    /*
+     * Split-K: [split][batch][n][ld_partial], NULL without a split. To gemm_launch, all of the plan's scratch: planes of
+     * split operands first (split.h), then the partial sums.
+     */
+    float *partial;
     const float *alpha_ptr, *beta_ptr;  /* device scalars, or NULL: then the values below hold */
     float alpha, beta;
     int64_t lda, ldb, ldc, ldd;
@@ -19,6 +23,7 @@ struct gemm_args {
     int splits, k_per_split; /* k_per_split is a multiple of the CTA tile's k, but for one split */
     int tiles_m, tiles_n;
     int raster;
+    int ctas; /* most CTAs of a persistent grid, 0: one per SM */
 };
 
 #endif

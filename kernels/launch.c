@@ -1,6 +1,10 @@
 /* From a complete struct gemm_args to kernel launches. */
 #include "launch.h"
 
+#ifdef FASTGEMM_HOPPER
+#include "launch_split.h"
+#endif
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,13 +15,13 @@
 #define DECLARE(name, suffix, load_a, load_b) extern void name##_##suffix(void);
 #define ADDRESS(name, suffix, load_a, load_b) [load_a][load_b] = (const void *)name##_##suffix,
 #define VARIANT(name, ...) GEMM_LOADER_PAIRS(DECLARE, name)
-GEMM_VARIANTS(VARIANT)
+GEMM_SIMT_VARIANTS(VARIANT)
 #undef VARIANT
 extern void splitk_reduce(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define VARIANT(name, ...) {GEMM_LOADER_PAIRS(ADDRESS, name)},
-    GEMM_VARIANTS(VARIANT)
+    GEMM_SIMT_VARIANTS(VARIANT)
 #undef VARIANT
 };
 
@@ -37,9 +41,25 @@ static cudaError_t load(const void *kernel, int shared_bytes) {
     return error;
 }
 
+/* The families of split operands: scratch is shared out between planes and partial sums. */
+static int launch_planes(enum gemm_family family, enum gemm_loader a, enum gemm_loader b, const struct gemm_args *args,
+                         void *stream) {
+#ifdef FASTGEMM_HOPPER
+    struct split_args split = {.gemm = *args, .a_along_k = a == LOAD_K4, .b_along_k = b == LOAD_K4};
+    char *scratch = (char *)args->partial;
+    int64_t planes = split_scratch_bytes(args->m, args->n, args->k, args->batch);
+    split.gemm.partial = args->splits > 1 ? (float *)(scratch + planes) : NULL;
+    return split_launch(split, family == FAMILY_FP16X3 ? SPLIT_FP16X3 : SPLIT_BF16X6, scratch, args->ctas, stream);
+#else
+    (void)family, (void)a, (void)b, (void)args, (void)stream;
+    return cudaErrorNotSupported;
+#endif
+}
+
 int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b) {
     static atomic_bool ready[MAX_DEVICES][VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT];
     int device = 0;
+    if (gemm_family_splits(variant->family)) return cudaSuccess; /* at its launch */
     cudaError_t error = cudaGetDevice(&device);
     if (error != cudaSuccess) return error;
     atomic_bool *done = device < MAX_DEVICES ? &ready[device][index_of(variant)][a][b] : NULL;
@@ -74,6 +94,7 @@ static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader
 
 int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b, struct gemm_args args,
                 void *stream) {
+    if (gemm_family_splits(variant->family)) return launch_planes(variant->family, a, b, &args, stream);
     cudaError_t error = gemm_launch_prepare(variant, a, b);
     int left = args.batch;
     while (error == cudaSuccess && left > 0) {

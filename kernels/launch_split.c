@@ -14,15 +14,28 @@ extern void split_extremes(void), split_choose(void), split_planes(void), sgemm_
 
 enum { MAX_DEVICES = 64 };
 
-static cudaError_t allow_shared(void) {
-    static atomic_bool ready[MAX_DEVICES];
+static cudaError_t load(int device, int *sm_count) {
+    cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
+    if (error != cudaSuccess) return error;
+    return cudaFuncSetAttribute((const void *)sgemm_wgmma_256x128, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                SPLIT_SHARED_BYTES);
+}
+
+/* The SMs of the current device, on which the kernels are then ready. Loading is no part of a capture under way. */
+static cudaError_t make_ready(int *sm_count) {
+    static atomic_int known[MAX_DEVICES];
     int device = 0;
     cudaError_t error = cudaGetDevice(&device);
     if (error != cudaSuccess) return error;
-    if (device < MAX_DEVICES && atomic_load_explicit(&ready[device], memory_order_acquire)) return cudaSuccess;
-    error = cudaFuncSetAttribute((const void *)sgemm_wgmma_256x128, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                 SPLIT_SHARED_BYTES);
-    if (error == cudaSuccess && device < MAX_DEVICES) atomic_store_explicit(&ready[device], true, memory_order_release);
+    *sm_count = device < MAX_DEVICES ? atomic_load_explicit(&known[device], memory_order_acquire) : 0;
+    if (*sm_count) return cudaSuccess;
+    enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    error = cudaThreadExchangeStreamCaptureMode(&mode);
+    if (error != cudaSuccess) return error;
+    error = load(device, sm_count);
+    cudaThreadExchangeStreamCaptureMode(&mode);
+    if (error == cudaSuccess && device < MAX_DEVICES)
+        atomic_store_explicit(&known[device], *sm_count, memory_order_release);
     return error;
 }
 
@@ -79,9 +92,10 @@ static cudaError_t launch_product(struct split_args *args, int ctas, cudaStream_
 
 int split_launch(struct split_args args, enum split_planes first_choice, void *scratch, int ctas, void *stream) {
     split_args_place(&args, first_choice, scratch);
-    cudaError_t error = allow_shared();
+    int sm_count = 0;
+    cudaError_t error = make_ready(&sm_count);
     if (error == cudaSuccess) error = launch_passes(&args, stream);
-    if (error == cudaSuccess) error = launch_product(&args, ctas, stream);
+    if (error == cudaSuccess) error = launch_product(&args, ctas > 0 && ctas < sm_count ? ctas : sm_count, stream);
     if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
     return error;
 }

@@ -8,7 +8,7 @@
 
 /*
  * Runs a product whose `gemm`, a_along_k and b_along_k are filled (tiles and splits for SPLIT_TILE_*), on scratch of
- * split_scratch_bytes, with at most `ctas` CTAs (one runs on an SM), on the stream (a cudaStream_t) of the current
+ * split_scratch_bytes, with at most `ctas` CTAs (one runs on an SM; 0: as many as SMs), on the stream (a cudaStream_t) of the current
  * device. Starting from SPLIT_FP16X3, the device itself falls back to bf16 planes where the operands ask for it. Never
  * synchronises. Returns a cudaError_t; on an error nothing has been written to D.
  */

@@ -6,4 +6,4 @@
 
 #define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
     GEMM_LOADER_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
-GEMM_VARIANTS(VARIANT)
+GEMM_SIMT_VARIANTS(VARIANT)

@@ -1,6 +1,8 @@
 /* The list of kernels as a table, and what follows from a row. */
 #include "variants.h"
 
+#include "split.h"
+
 const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
 #define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
     {#name, FAMILY_##family, CONTRACT_##contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide},
@@ -12,6 +14,7 @@ const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
 static int row_floats(int extent, enum gemm_loader loader) { return extent + (loader == LOAD_K4 ? 4 : 0); }
 
 int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
+    if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
     int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
     int epilogue = v->threads / 32 * 8 * (4 * v->tm + 16); /* epilogue.cuh: one strip per warp */
     return (stages > epilogue ? stages : epilogue) * 4;

@@ -4,6 +4,8 @@
  */
 #include "cost.h"
 
+#include "../kernels/split.h"
+
 static double larger(double a, double b) {
     return a > b ? a : b;
 }
@@ -25,6 +27,7 @@ static int64_t times(int64_t a, int64_t b) {
 
 static const double LAUNCH_S = 2.5e-6;       /* start and drain of one kernel */
 static const double CTA_START_K = 24;        /* prologue and epilogue of a CTA, in k steps of its main loop */
+static const double PASSES_S = 8e-6;         /* three kernels that overlap */
 static const double L2_BYTES_PER_S = 4.5e12; /* partial sums mostly stay in L2 */
 
 int64_t gemm_split_ld(const struct gemm_problem *p) {
@@ -34,6 +37,15 @@ int64_t gemm_split_ld(const struct gemm_problem *p) {
 int64_t gemm_split_scratch_bytes(const struct gemm_problem *p, int split_k) {
     if (split_k == 1) return 0;
     return times(times(times(p->n, gemm_split_ld(p)), times(p->batch, 4)), split_k);
+}
+
+int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
+    int64_t sums = gemm_split_scratch_bytes(p, split_k), total = 0;
+    if (!gemm_family_splits(v->family)) return sums;
+    double rows = (double)p->m + (double)p->n + SPLIT_TILE_M + SPLIT_TILE_N;
+    if (rows > INT32_MAX || rows * ((double)p->k + SPLIT_UNIT_K) * (double)p->batch > 0x1p50) return INT64_MAX;
+    int64_t planes = split_scratch_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
+    return __builtin_add_overflow(planes, sums, &total) ? INT64_MAX : total;
 }
 
 int64_t gemm_split_slice(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
@@ -51,10 +63,20 @@ double gemm_floor(const struct gemm_problem *p, const struct gemm_device *d) {
     return larger(flops / d->ffma_flops_per_s, bytes_moved(p) / d->dram_bytes_per_s);
 }
 
-/* Share of the FFMA peak that a full SM reaches in the main loop. */
+/* What a full SM reaches in the main loop, over the FFMA peak. For split operands as measured on the H200. */
 static double efficiency(const struct gemm_variant *v) {
+    if (v->family == FAMILY_FP16X3) return 3.3;
+    if (v->family == FAMILY_BF16X6) return 2.05;
     int tile = v->tm * v->tn;
     return tile >= 128 ? 0.86 : tile >= 64 ? 0.80 : 0.66;
+}
+
+/* Both operands are read twice and written once as planes. */
+static double passes(const struct gemm_problem *p, const struct gemm_device *d, const struct gemm_variant *v) {
+    if (!gemm_family_splits(v->family)) return 0;
+    double bytes = 8 + (v->family == FAMILY_FP16X3 ? 4 : 6);
+    double elements = ((double)p->m + (double)p->n) * (double)p->k * (double)p->batch;
+    return PASSES_S + bytes * elements / (0.9 * d->dram_bytes_per_s);
 }
 
 struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const struct gemm_device *d,
@@ -67,6 +89,8 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(v)),
         .memory_s = bytes_moved(p) / d->dram_bytes_per_s,
         .split_s = 2.0 * plane / L2_BYTES_PER_S,
+        .start_k = CTA_START_K,
+        .passes_s = passes(p, d, v),
         .ctas_per_sm = v->ctas_per_sm,
         .warps = v->threads / 32.0,
     };
@@ -74,7 +98,7 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
 
 /* What comes on top of the arithmetic. */
 static double whole(const struct gemm_cost_terms *t, int split_k, double arithmetic) {
-    double time = larger(arithmetic, t->memory_s) + LAUNCH_S;
+    double time = larger(arithmetic, t->memory_s) + LAUNCH_S + t->passes_s;
     return split_k > 1 ? time + LAUNCH_S + split_k * t->split_s : time;
 }
 
@@ -83,11 +107,11 @@ double gemm_cost_of_split(const struct gemm_cost_terms *t, int split_k, int64_t 
     /* An SM that holds fewer warps than it wants hides less latency. */
     double warps = (per_sm < t->ctas_per_sm ? per_sm : t->ctas_per_sm) * t->warps;
     double rate = warps < 8 ? 0.5 + warps / 16 : 1;
-    return whole(t, split_k, per_sm * ((double)slice + CTA_START_K) * t->step_s / rate);
+    return whole(t, split_k, per_sm * ((double)slice + t->start_k) * t->step_s / rate);
 }
 
 double gemm_cost_bound(const struct gemm_cost_terms *t, int split_k) {
-    return whole(t, split_k, t->ctas / t->sm_count * (t->k + split_k * CTA_START_K) * t->step_s);
+    return whole(t, split_k, t->ctas / t->sm_count * (t->k + split_k * t->start_k) * t->step_s);
 }
 
 double gemm_cost(const struct gemm_problem *p, const struct gemm_device *d, const struct gemm_variant *v, int split_k) {

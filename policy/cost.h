@@ -19,6 +19,8 @@ struct gemm_cost_terms {
     double memory_s;
     double split_s; /* per split: its partial sums, written and read */
     double ctas_per_sm, warps;
+    double start_k;  /* prologue and epilogue of a CTA, in k steps of its main loop */
+    double passes_s; /* over the operands, before the product */
 };
 struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *problem, const struct gemm_device *device,
                                          const struct gemm_variant *variant);
@@ -37,6 +39,9 @@ double gemm_floor(const struct gemm_problem *problem, const struct gemm_device *
 
 /* Scratch bytes of a split, 0 for one split, INT64_MAX where they cannot be counted. */
 int64_t gemm_split_scratch_bytes(const struct gemm_problem *problem, int split_k);
+
+/* The same, with the planes of a variant that splits its operands: needed without a split too. */
+int64_t gemm_scratch_bytes(const struct gemm_problem *problem, const struct gemm_variant *variant, int split_k);
 
 /* Leading dimension of one partial C, in floats. */
 int64_t gemm_split_ld(const struct gemm_problem *problem);

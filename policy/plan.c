@@ -10,7 +10,9 @@ enum {
     MAX_SPLIT_BATCH = 65535, /* a split needs all its matrices in one launch: one scratch, grid z */
     MIN_SLICE_TILES = 8,     /* k tiles that make a slice worth its start and its partial sums */
     MAX_TRIES = 16,          /* splits beyond the first that are costed for one variant */
+    MAX_SLICE = 8192,        /* k that split operands are summed over at most */
     RASTER = 8,
+    RASTER_PLANES = 32,
     TILE = 256 /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
 };
 static const int64_t MAX_EXTENT = INT32_MAX - 4096; /* kernels count rows and k in 32 bits, and step past the end */
@@ -45,10 +47,18 @@ struct loaders {
     enum gemm_loader a, b;
 };
 
+/* Split operands: grids over rows, batch and K, and work items counted in 32 bits. */
+static bool planes_fit(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
+    double items = (double)ceil_div(p->m, v->bm) * (double)ceil_div(p->n, v->bn) * (double)p->batch * MAX_SPLIT;
+    double units = ((double)ceil_div(p->m, v->bm) * 2 + (double)ceil_div(p->n, v->bn)) * (double)ceil_div(p->k, 32);
+    return d->wgmma && p->batch <= MAX_SPLIT_BATCH && items < INT32_MAX && units < INT32_MAX;
+}
+
 /* The conditions that a variant adds to sizes_fit. */
 static bool variant_fits(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d,
                          struct loaders load) {
     if (d->arch < v->min_arch || p->contract < v->contract) return false;
+    if (gemm_family_splits(v->family) && !planes_fit(v, p, d)) return false;
     if (ceil_div(p->m, v->bm) * ceil_div(p->n, v->bn) > MAX_TILES) return false;
     if (!offsets_fit(v, load.a, v->bm, p->lda) || !offsets_fit(v, load.b, v->bn, p->ldb)) return false;
     return gemm_variant_shared_bytes(v, load.a, load.b) <= d->smem_per_block;
@@ -63,12 +73,19 @@ static bool device_usable(const struct gemm_device *d) {
     return d->sm_count > 0 && d->ffma_flops_per_s > 0 && d->dram_bytes_per_s > 0;
 }
 
+/* Scratch that there may be for a variant. */
+static int64_t room(const struct gemm_variant *v, const struct gemm_limits *limits) {
+    int64_t bytes = gemm_family_splits(v->family) ? limits->planes_bytes : limits->scratch_bytes;
+    return bytes > 0 ? bytes : 0;
+}
+
 /* The most splits, up to `wanted`, that scratch and grid allow. */
-static int splits_allowed(const struct gemm_problem *p, const struct gemm_limits *limits, int wanted) {
+static int splits_allowed(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_limits *limits,
+                          int wanted) {
     if (wanted <= 1 || p->batch > MAX_SPLIT_BATCH) return 1;
-    int64_t two = gemm_split_scratch_bytes(p, 2);
-    if (two > limits->scratch_bytes || two == INT64_MAX) return 1;
-    int64_t most = limits->scratch_bytes / (two / 2);
+    int64_t two = gemm_split_scratch_bytes(p, 2), left = room(v, limits) - gemm_scratch_bytes(p, v, 1);
+    if (two > left || two == INT64_MAX) return 1;
+    int64_t most = left / (two / 2);
     return most < wanted ? (int)most : wanted;
 }
 
@@ -96,16 +113,22 @@ static void consider(const struct search *s, int splits) {
  * Of the splits whose CTAs take the same number of rounds over the SMs, the largest does the least arithmetic in each:
  * only these are costed, from the smallest number of rounds up.
  */
-static void consider_splits(const struct search *s, int most) {
+static void consider_splits(const struct search *s, int least, int most) {
     double rounds_per_split = s->terms.ctas / s->terms.sm_count;
-    consider(s, 1);
-    for (int last = 1, tries = 0; tries < MAX_TRIES && last < most; tries++) {
+    consider(s, least);
+    for (int last = least, tries = 0; tries < MAX_TRIES && last < most; tries++) {
         if (gemm_cost_bound(&s->terms, last + 1) >= s->best->predicted_s) return;
         double fills = gemm_round_up((last + 1) * rounds_per_split) / rounds_per_split;
         int splits = fills < most ? (int)fills : most;
         last = splits > last ? splits : last + 1;
         consider(s, last);
     }
+}
+
+/* A long sum of a tensor core's short ones is no better than one in fp32: cuBLAS, which splits it, would be. */
+static int least_splits(const struct gemm_problem *p, const struct gemm_variant *v) {
+    int64_t least = gemm_family_splits(v->family) ? ceil_div(p->k, MAX_SLICE) : 1;
+    return least < INT32_MAX ? (int)least : INT32_MAX;
 }
 
 static void consider_variant(struct search *s, const struct gemm_device *d, const struct toggles *t,
@@ -115,11 +138,13 @@ static void consider_variant(struct search *s, const struct gemm_device *d, cons
     s->k_tiles = (uint32_t)ceil_div(p->k, s->variant->bk);
     if (t->split_k) {
         uint32_t wanted = (uint32_t)t->split_k < s->k_tiles ? (uint32_t)t->split_k : s->k_tiles;
-        consider(s, splits_allowed(p, limits, (int)wanted));
+        consider(s, splits_allowed(p, s->variant, limits, (int)wanted));
         return;
     }
     uint32_t worth = (s->k_tiles - 1) / (MIN_SLICE_TILES - 1); /* the last slice may be shorter */
-    consider_splits(s, splits_allowed(p, limits, worth < MAX_SPLIT ? (int)worth : MAX_SPLIT));
+    int most = splits_allowed(p, s->variant, limits, worth < MAX_SPLIT ? (int)worth : MAX_SPLIT);
+    int least = least_splits(p, s->variant);
+    if (least <= most) consider_splits(s, least, most);
 }
 
 /* The cheapest variant with its split, none where no variant's conditions hold. */
@@ -130,7 +155,9 @@ static void choose(struct gemm_plan *best, const struct gemm_problem *p, const s
     for (int i = 0; i < VARIANT_COUNT; i++) {
         search.variant = &gemm_variants[i];
         if (t->kernel >= 0 && t->kernel != i) continue;
-        if (variant_fits(search.variant, p, d, load)) consider_variant(&search, d, t, limits);
+        if (!variant_fits(search.variant, p, d, load)) continue;
+        if (gemm_scratch_bytes(p, search.variant, 1) <= room(search.variant, limits))
+            consider_variant(&search, d, t, limits);
     }
 }
 
@@ -173,7 +200,8 @@ struct gemm_plan gemm_plan_make(const struct gemm_problem *p, const struct gemm_
     choose(&plan, p, d, t, limits);
     plan.reason = plan.variant ? reason_to_forward(p, d, t, &plan) : reason_without_kernel(d, t);
     if (plan.reason != REASON_routed) return forward(plan.profile, plan.reason);
-    plan.scratch_bytes = gemm_split_scratch_bytes(p, plan.split_k);
-    plan.raster = choose_raster(p, plan.variant, t->raster ? t->raster : RASTER);
+    plan.scratch_bytes = gemm_scratch_bytes(p, plan.variant, plan.split_k);
+    int raster = gemm_family_splits(plan.variant->family) ? RASTER_PLANES : RASTER;
+    plan.raster = choose_raster(p, plan.variant, t->raster ? t->raster : raster);
     return plan;
 }

@@ -46,11 +46,13 @@ struct gemm_device {
     double ffma_flops_per_s; /* two per FMA */
     int smem_per_block;      /* bytes, opt-in maximum */
     int smem_per_sm;         /* bytes */
+    int wgmma;               /* whether it runs this build's sm_90a code: 9.0 alone */
 };
 
 /* What the caller allows at the moment of the call. */
 struct gemm_limits {
     int64_t scratch_bytes; /* workspace that a split may use */
+    int64_t planes_bytes;  /* and a kernel that splits its operands, for planes and partial sums */
     bool capturing;        /* the stream is being captured into a graph */
 };
 

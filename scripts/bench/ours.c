@@ -15,7 +15,7 @@ static struct toggles defaults(void) {
 static struct gemm_plan plan_forced(const struct gemm_problem *p, const struct gemm_device *d, int64_t scratch,
                                     int kernel, int split, int raster) {
     struct toggles toggles = defaults();
-    struct gemm_limits limits = {.scratch_bytes = scratch};
+    struct gemm_limits limits = {.scratch_bytes = scratch, .planes_bytes = scratch};
     toggles.kernel = kernel, toggles.split_k = split, toggles.raster = raster;
     return gemm_plan_make(p, d, &toggles, &limits);
 }

@@ -81,7 +81,7 @@ struct toggles default_toggles(void) {
 }
 
 struct gemm_limits plenty_of_scratch(void) {
-    return (struct gemm_limits){.scratch_bytes = INT64_C(256) << 20};
+    return (struct gemm_limits){.scratch_bytes = INT64_C(256) << 20, .planes_bytes = INT64_C(256) << 20};
 }
 
 struct gemm_plan plan_on(int arch, struct gemm_problem problem) {

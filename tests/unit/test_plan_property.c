@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../../kernels/split.h"
 #include "fixtures.h"
 
 #include "cost.h"
@@ -103,6 +104,7 @@ static struct gemm_problem any_problem(void) {
 static struct gemm_device any_device(void) {
     static const int archs[] = {80, 89, 90, 90, 89, 80, 75, 86, 87, 100, 120, 0, INT32_MAX, INT32_MIN};
     struct gemm_device d = device_of_arch(archs[below(one_in(4) ? 14 : 6)]);
+    d.wgmma = d.arch == 90 && !one_in(3);
     if (one_in(4)) d.sm_count = 1 + (int)any_size(8);
     if (one_in(50)) d.sm_count = one_in(2) ? INT32_MAX : (int)below(2) - 1;
     if (one_in(10)) d.smem_per_block = (int)any_size(18);
@@ -115,6 +117,7 @@ static struct gemm_limits any_limits(void) {
     struct gemm_limits limits = {.scratch_bytes = INT64_C(256) << 20, .capturing = one_in(2)};
     if (one_in(2)) limits.scratch_bytes = any_size(36);
     if (one_in(20)) limits.scratch_bytes = one_in(2) ? INT64_MAX : -1;
+    limits.planes_bytes = one_in(2) ? limits.scratch_bytes : any_size(40);
     return limits;
 }
 
@@ -177,6 +180,10 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
         bytes = (wide)v->stages * v->bk * (v->bm + (a == LOAD_K4 ? 4 : 0) + v->bn + (b == LOAD_K4 ? 4 : 0)) * 4;
         strips = (wide)(v->threads / 32) * 8 * (4 * v->tm + 16) * 4;
         break;
+    case FAMILY_FP16X3: /* four stages of two planes, but the two families share a kernel */
+    case FAMILY_BF16X6: /* three stages of three planes of 384 rows, 32 k each; a pad for alignment */
+        bytes = 3 * 3 * 384 * 32 * 2 + 1024;
+        break;
     }
     return bytes > strips ? bytes : strips;
 }
@@ -187,6 +194,8 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     enum gemm_loader a = loader_a(p), b = loader_b(p);
     if (p->m < 1 || p->n < 1 || p->k < 1 || p->batch < 1) return "nothing to do";
     if (q->device.arch < v->min_arch) return "architecture";
+    if (v->family != FAMILY_SIMT && !q->device.wgmma) return "sm_90a code";
+    if (v->family != FAMILY_SIMT && p->batch > 65535) return "grid z";
     if (v->contract > p->contract) return "contract";
     if ((wide)p->m + v->bm > INT32_MAX || (wide)p->n + v->bn > INT32_MAX) return "rows or columns in 32 bits";
     if ((wide)p->k + (wide)v->bk * v->stages > INT32_MAX || p->batch > INT32_MAX) return "k or batch in 32 bits";
@@ -204,14 +213,18 @@ static const char *objection_to_split(const struct gemm_plan *plan, const struct
     const struct gemm_problem *p = &q->problem;
     int split = plan->split_k;
     if (split < 1 || split > 1024) return "number of splits";
-    if (split == 1) return plan->scratch_bytes ? "scratch without a split" : NULL;
+    wide planes = 0;
+    if (plan->variant->family != FAMILY_SIMT)
+        planes = split_scratch_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
+    int64_t limit = planes ? q->limits.planes_bytes : q->limits.scratch_bytes;
+    if (plan->scratch_bytes > (limit > 0 ? limit : 0)) return "scratch limit";
+    if (split == 1) return plan->scratch_bytes != planes ? "scratch without a split" : NULL;
     if (p->batch > 65535) return "grid z";
     wide slice = gemm_split_slice(p, plan->variant, split);
     if (slice > INT32_MAX || slice % plan->variant->bk) return "slice";
     if (slice * (split - 1) >= p->k) return "an empty slice";
     if (slice * split < p->k) return "k not covered";
-    if (plan->scratch_bytes != (wide)split * p->batch * p->n * up(p->m, 4) * 16) return "scratch size";
-    return plan->scratch_bytes > q->limits.scratch_bytes ? "scratch limit" : NULL;
+    return plan->scratch_bytes != planes + (wide)split * p->batch * p->n * up(p->m, 4) * 16 ? "scratch size" : NULL;
 }
 
 static const char *objection_to_toggles(const struct gemm_plan *plan, const struct question *q) {

@@ -8,12 +8,13 @@ static void slices_cover_k_exactly(void **state) {
     (void)state;
     const int64_t ks[] = {1, 7, 8, 9, 63, 64, 65, 1000, 1024, 4097, 524288, 524289, INT32_MAX - 4096};
     struct gemm_device device = device_of_arch(90);
-    struct gemm_limits limits = {.scratch_bytes = INT64_MAX};
+    struct gemm_limits limits = {.scratch_bytes = INT64_MAX, .planes_bytes = INT64_MAX};
     struct toggles toggles = default_toggles();
     int split_plans = 0;
     for (int v = 0; v < VARIANT_COUNT; v++)
         for (unsigned i = 0; i < sizeof ks / sizeof *ks; i++)
             for (int wanted = 1; wanted <= 1024; wanted = wanted < 40 ? wanted + 1 : wanted * 3 / 2) {
+                device.wgmma = gemm_family_splits(gemm_variants[v].family);
                 struct gemm_problem p = problem_of(GEMM_OP_N, GEMM_OP_T, 96, 80, ks[i]);
                 toggles.kernel = v;
                 toggles.split_k = wanted;

@@ -1,0 +1,73 @@
+/* Plans on kernels that split their operands into planes: when they are chosen, and the scratch that they ask for. */
+#include "fixtures.h"
+
+#include "../../kernels/split.h"
+#include "cost.h"
+
+static const int64_t MIB = INT64_C(1) << 20;
+
+static struct gemm_plan plan_on_hopper(struct gemm_problem p, int64_t planes_bytes) {
+    struct gemm_device device = device_of_arch(90);
+    struct toggles toggles = default_toggles();
+    struct gemm_limits limits = {.scratch_bytes = 256 * MIB, .planes_bytes = planes_bytes};
+    device.wgmma = 1;
+    return gemm_plan_make(&p, &device, &toggles, &limits);
+}
+
+static struct gemm_problem cube(int64_t size) {
+    return problem_of(GEMM_OP_N, GEMM_OP_N, size, size, size);
+}
+
+static void large_products_use_them(void **state) {
+    (void)state;
+    struct gemm_plan plan = plan_on_hopper(cube(4096), 256 * MIB);
+    assert_non_null(plan.variant);
+    assert_int_equal(plan.variant->family, FAMILY_FP16X3);
+    assert_int_equal(plan.split_k, 1);
+    assert_int_equal(plan.scratch_bytes, split_scratch_bytes(4096, 4096, 4096, 1));
+}
+
+static void only_where_the_code_runs(void **state) {
+    (void)state;
+    struct gemm_plan plan = plan_on(90, cube(4096)); /* no sm_90a code in the build */
+    assert_non_null(plan.variant);
+    assert_int_equal(plan.variant->family, FAMILY_SIMT);
+}
+
+static void ieee_rules_them_out(void **state) {
+    (void)state;
+    struct gemm_problem p = cube(4096);
+    p.contract = CONTRACT_IEEE;
+    assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT);
+}
+
+static void without_room_for_planes_another_kernel_runs(void **state) {
+    (void)state;
+    int64_t needed = split_scratch_bytes(4096, 4096, 4096, 1);
+    assert_int_equal(plan_on_hopper(cube(4096), needed).variant->family, FAMILY_FP16X3);
+    assert_int_equal(plan_on_hopper(cube(4096), needed - 1).variant->family, FAMILY_SIMT);
+    assert_int_equal(plan_on_hopper(cube(4096), 0).variant->family, FAMILY_SIMT);
+    assert_int_equal(plan_on_hopper(cube(4096), -1).variant->family, FAMILY_SIMT);
+}
+
+/* Long sums are split for their accuracy, even where all SMs are busy without. */
+static void no_slice_is_longer_than_measured(void **state) {
+    (void)state;
+    struct gemm_problem p = problem_of(GEMM_OP_N, GEMM_OP_T, 4096, 4096, 65536);
+    struct gemm_plan plan = plan_on_hopper(p, INT64_C(1) << 40);
+    assert_true(gemm_family_splits(plan.variant->family));
+    assert_true(plan.split_k >= 8);
+    assert_true(gemm_split_slice(&p, plan.variant, plan.split_k) <= 8192);
+    assert_int_equal(plan.scratch_bytes, split_scratch_bytes(4096, 4096, 65536, 1) + plan.split_k * 64 * MIB);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(large_products_use_them),
+        cmocka_unit_test(only_where_the_code_runs),
+        cmocka_unit_test(ieee_rules_them_out),
+        cmocka_unit_test(without_room_for_planes_another_kernel_runs),
+        cmocka_unit_test(no_slice_is_longer_than_measured),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
