@@ -17,7 +17,7 @@ static const uintptr_t ALIGNMENT = 256;
 enum pool_support { POOL_NOT_ASKED, POOL_SUPPORTED, POOL_NOT_SUPPORTED };
 static atomic_int support[MAX_DEVICES];
 static _Atomic(cudaMemPool_t) pools[MAX_DEVICES];
-static uint64_t kept_bytes = UINT64_C(1) << 30;
+static uint64_t kept_bytes = UINT64_C(2) << 30;
 
 static void *aligned(void *address) {
     return (void *)(((uintptr_t)address + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);

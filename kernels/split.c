@@ -1,7 +1,7 @@
 /* Where the parts of a split product lie in scratch. */
 #include "split.h"
 
-enum { LEAST_CHUNK = 64, ENOUGH_CTAS = 1024, MOST_CHUNKS = 64, SCRATCH_ALIGN = 256 };
+enum { LEAST_CHUNK = 64, ENOUGH_CTAS = 1024, MOST_CHUNKS = 64, SCRATCH_ALIGN = 256, LEAST_FP16_K = 16 };
 
 static int64_t round_up(int64_t value, int64_t unit) {
     return (value + unit - 1) / unit * unit;
@@ -50,7 +50,8 @@ void split_args_place(struct split_args *args, enum split_planes first_choice, v
     measure(args, gemm->m, gemm->n, gemm->k, gemm->batch);
     /* The smallest element then keeps a relative error of k 2^-25: half of what a sum of k may lose in fp32. */
     args->spread = 25 + log2_of(gemm->k);
-    args->first_choice = first_choice;
+    /* Of a short sum as much is owed as of a single product: only three planes hold every bit. */
+    args->first_choice = gemm->k < LEAST_FP16_K ? SPLIT_BF16X6 : first_choice;
     args->choice = (uint32_t *)at;
     at += SCRATCH_ALIGN;
     args->extremes = (uint32_t *)at;

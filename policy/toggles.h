@@ -29,8 +29,8 @@
     TOGGLE(log, "FASTGEMM_LOG", LOG, "off", "off, summary, calls, bench",                                              \
            "summary: at exit, where each problem went; calls: a line a call; bench: lines that replay")                \
     TOGGLE(log_file, "FASTGEMM_LOG_FILE", TEXT, "", "a path, %p is the process id", "where the log goes")              \
-    TOGGLE(workspace_mb, "FASTGEMM_WORKSPACE_MB", MEBIBYTES, "256", "0 to 1048576",                                    \
-           "most scratch that split-K may take from our own pool, in MiB")
+    TOGGLE(workspace_mb, "FASTGEMM_WORKSPACE_MB", MEBIBYTES, "2048", "0 to 1048576",                                   \
+           "most scratch that a call may take from our own pool, in MiB")
 
 enum toggle_log { LOG_OFF, LOG_SUMMARY, LOG_CALLS, LOG_BENCH };
 enum toggle_precision { PRECISION_CALLER, PRECISION_IEEE, PRECISION_TF32 };

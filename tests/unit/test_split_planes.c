@@ -60,11 +60,18 @@ static void longer_sums_allow_more_spread(void **state) {
     assert_int_equal(placed(8, 8, 4096, 1).spread, 37);
 }
 
+static void short_sums_take_every_bit(void **state) {
+    (void)state;
+    assert_int_equal(placed(256, 128, 15, 1).first_choice, SPLIT_BF16X6);
+    assert_int_equal(placed(256, 128, 16, 1).first_choice, SPLIT_FP16X3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_follow_each_other),
         cmocka_unit_test(large_products_are_counted_in_64_bits),
         cmocka_unit_test(longer_sums_allow_more_spread),
+        cmocka_unit_test(short_sums_take_every_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,7 +86,7 @@ static void unset_means_the_documented_defaults(void **state) {
     assert_int_equal(t.raster, 0);
     assert_int_equal(t.log, LOG_OFF);
     assert_string_equal(t.log_file, "");
-    assert_int_equal(t.workspace_mb, 256);
+    assert_int_equal(t.workspace_mb, 2048);
 }
 
 static void every_default_is_a_good_value(void **state) {
