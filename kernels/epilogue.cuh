@@ -1,8 +1,8 @@
 /*
  * From accumulators to memory: D = alpha acc + beta C, or raw sums into scratch when K is split.
  *
- * A warp turns its tile round in its own strip of shared memory, eight columns at a time, so that global memory sees
- * full 128-byte lines whatever the alignment of D.
+ * Where D is aligned, 16-byte stores. Elsewhere a warp turns its tile round in its own strip of shared memory, eight
+ * columns at a time, so that global memory sees full 128-byte lines whatever the alignment of D.
  */
 #ifndef FASTGEMM_EPILOGUE_CUH
 #define FASTGEMM_EPILOGUE_CUH
@@ -29,24 +29,61 @@ DEVICE float scale(struct scalars s, float sum, const float *c) {
 /* Shared floats per warp: 8 columns of 4 TM rows; the pad puts two neighbouring columns on different banks. */
 template <int TM> DEVICE constexpr int stage_floats(void) { return 8 * (4 * TM + 16); }
 
+/* Where a CTA's results go, and how they are scaled. */
+struct output {
+    struct scalars s;
+    const float *c;
+    float *d;
+    int64_t ldc, ldd;
+    bool quads;   /* four neighbours along m can be stored as one */
+    bool past_l2; /* more than the L2 cache of any chip holds */
+};
+
+DEVICE struct output output_of(const struct gemm_args &args, int split, int batch) {
+    struct output o = {{1.0f, 0.0f}, 0, 0, 0, args.ld_partial, false, false};
+    if (args.partial) {
+        o.d = args.partial + ((int64_t)split * args.batch + batch) * args.n * o.ldd;
+    } else {
+        o.s = read_scalars(args);
+        o.c = args.c + batch * args.stride_c;
+        o.d = args.d + batch * args.stride_d;
+        o.ldc = args.ldc;
+        o.ldd = args.ldd;
+        o.past_l2 = (int64_t)args.m * args.n * args.batch > 1 << 25;
+    }
+    o.quads = (args.m | o.ldc | o.ldd) % 4 == 0 && ((uintptr_t)o.c | (uintptr_t)o.d) % 16 == 0;
+    return o;
+}
+
+/* Straight from the registers, 64 bytes of a column at a time. */
+template <int TM, int TN>
+DEVICE void store_quads(const struct gemm_args &args, const struct output &o, const float (&acc)[TN][TM], int m0, int n0,
+                        int lane) {
+    m0 += 4 * lane_along_m(lane);
+    n0 += 4 * lane_along_n(lane);
+#pragma unroll
+    for (int j = 0; j < TN; j++) {
+        const int n = n0 + j / 4 * 32 + j % 4;
+#pragma unroll
+        for (int q = 0; q < TM / 4; q++) {
+            const int m = m0 + 16 * q;
+            if (n >= args.n || m >= args.m) continue;
+            const float *sum = &acc[j][4 * q], *c = o.c + n * o.ldc + m;
+            store_global_16(o.d + n * o.ldd + m,
+                            make_float4(scale(o.s, sum[0], c), scale(o.s, sum[1], c + 1), scale(o.s, sum[2], c + 2),
+                                        scale(o.s, sum[3], c + 3)),
+                            o.past_l2);
+        }
+    }
+}
+
 template <int TM, int TN>
 DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (&acc)[TN][TM], int m0, int n0, int split,
                        int batch, int lane) {
     static const int LD = 4 * TM + 16;
     const int lane_m = lane_along_m(lane), lane_n = lane_along_n(lane);
-    const bool partial = args.partial != 0;
-    struct scalars s = {1.0f, 0.0f};
-    const float *c = 0;
-    float *d;
-    int64_t ldd = args.ldd;
-    if (partial) {
-        ldd = args.ld_partial;
-        d = args.partial + ((int64_t)split * args.batch + batch) * args.n * ldd;
-    } else {
-        s = read_scalars(args);
-        c = args.c + batch * args.stride_c;
-        d = args.d + batch * args.stride_d;
-    }
+    const struct output o = output_of(args, split, batch);
+    if (o.quads) return store_quads<TM, TN>(args, o, acc, m0, n0, lane);
 #pragma unroll
     for (int j = 0; j < TN; j++) {
         __syncwarp();
@@ -63,7 +100,8 @@ DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (
 #pragma unroll
             for (int row = 0; row < 4 * TM; row += 32) {
                 int m = m0 + row + lane;
-                if (m < args.m) d[n * ldd + m] = scale(s, strip[column * LD + ((row + lane) ^ 1)], c + n * args.ldc + m);
+                if (m < args.m)
+                    o.d[n * o.ldd + m] = scale(o.s, strip[column * LD + ((row + lane) ^ 1)], o.c + n * o.ldc + m);
             }
         }
     }

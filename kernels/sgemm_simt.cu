@@ -1,8 +1,13 @@
 /* The SIMT family's kernels: each variant of variants.h, for each pair of loaders. */
 #include "sgemm_simt.cuh"
 
+/* With more registers than this the compiler moves accumulators about, and their banks collide. */
+#define REGISTERS(threads, ctas) (65536 / ((threads) * (ctas)) < 232 ? 65536 / ((threads) * (ctas)) : 232)
+
 #define KERNEL_FOR(name, bm, bn, bk, tm, tn, stages, threads, ctas, wide, suffix, load_a, load_b)                      \
-    KERNEL(name##_##suffix, threads, ctas) { sgemm_simt<bm, bn, bk, tm, tn, stages, load_a, load_b, wide>(args); }
+    KERNEL_WITH_REGISTERS(name##_##suffix, threads, REGISTERS(threads, ctas)) {                                        \
+        sgemm_simt<bm, bn, bk, tm, tn, stages, load_a, load_b, wide>(args);                                            \
+    }
 
 #define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
     GEMM_LOADER_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)

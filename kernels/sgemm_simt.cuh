@@ -15,19 +15,24 @@
 #include "epilogue.cuh"
 #include "tile.cuh"
 
-template <int TM, int TN> DEVICE void load_fragments(float *a, float *b, const float *tile_a, const float *tile_b) {
+template <int TM> DEVICE void load_fragment_a(float *a, uint32_t from) {
 #pragma unroll
-    for (int q = 0; q < TM / 4; q++) *(float4 *)(a + 4 * q) = *(const float4 *)(tile_a + 16 * q);
-#pragma unroll
-    for (int q = 0; q < TN / 4; q++) *(float4 *)(b + 4 * q) = *(const float4 *)(tile_b + 32 * q);
+    for (int q = 0; q < TM / 4; q++) load_shared_16(a + 4 * q, from + 64 * q);
 }
 
-template <int TM, int TN> DEVICE void multiply_add(float (&acc)[TN][TM], const float *a, const float *b) {
+template <int TN> DEVICE void load_fragment_b(float *b, uint32_t from) {
 #pragma unroll
-    for (int j = 0; j < TN; j++) {
+    for (int q = 0; q < TN / 4; q++) load_shared_16(b + 4 * q, from + 128 * q);
+}
+
+/* Columns FIRST to END of the thread tile. */
+template <int FIRST, int END, int TM, int TN>
+DEVICE void multiply_add(float (&acc)[TN][TM], const float *a, const float *b) {
+#pragma unroll
+    for (int j = FIRST; j < END; j++) {
 #pragma unroll
         for (int step = 0; step < TM; step++) {
-            int i = j & 1 ? TM - 1 - step : step;
+            const int i = j & 1 ? TM - 1 - step : step;
             acc[j][i] = fmaf(a[i], b[j], acc[j][i]);
         }
     }
@@ -38,9 +43,10 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
     static const int WARPS_M = BM / (4 * TM), WARPS_N = BN / (8 * TN), THREADS = 32 * WARPS_M * WARPS_N;
     typedef operand_loader<LOAD_A, BM, BK, THREADS, WIDE> loader_a;
     typedef operand_loader<LOAD_B, BN, BK, THREADS, WIDE> loader_b;
-    static const int STAGE_FLOATS = loader_a::STAGE_FLOATS + loader_b::STAGE_FLOATS;
+    static const uint32_t STAGE_BYTES = loader_a::STAGE_BYTES + loader_b::STAGE_BYTES;
 
     SHARED_MEMORY(shared);
+    const uint32_t stage_a = shared_at(shared), stage_b = stage_a + loader_a::STAGE_BYTES;
     const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
     const int lane_m = lane_along_m(lane), lane_n = lane_along_n(lane);
     const int warp_m = warp % WARPS_M * 4 * TM, warp_n = warp / WARPS_M * 8 * TN;
@@ -55,8 +61,8 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
 
     loader_a load_a;
     loader_b load_b;
-    load_a.init(args.a + batch * args.stride_a, args.lda, m0, args.m, k_begin, k_count, thread);
-    load_b.init(args.b + batch * args.stride_b, args.ldb, n0, args.n, k_begin, k_count, thread);
+    load_a.init(args.a + batch * args.stride_a, args.lda, m0, args.m, k_begin, k_count, thread, stage_a);
+    load_b.init(args.b + batch * args.stride_b, args.ldb, n0, args.n, k_begin, k_count, thread, stage_b);
 
     float acc[TN][TM];
 #pragma unroll
@@ -65,51 +71,48 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
         for (int i = 0; i < TM; i++) acc[j][i] = 0.0f;
 
     /* The short k tile, if there is one, comes first: the main loop then has no predicates. */
-    float *write = shared;
     if (k_tiles > 0) {
-        int first = k_count - (k_tiles - 1) * BK;
-        load_a.copy_short(write, first, k_tiles > 1);
-        load_b.copy_short(write + loader_a::STAGE_FLOATS, first, k_tiles > 1);
+        const int first = k_count - (k_tiles - 1) * BK;
+        load_a.copy_short(first);
+        load_b.copy_short(first);
     }
     cp_async_commit();
     for (int stage = 1; stage < STAGES - 1; stage++) {
-        write += STAGE_FLOATS;
-        if (stage < k_tiles) {
-            load_a.copy(write, stage + 1 < k_tiles);
-            load_b.copy(write + loader_a::STAGE_FLOATS, stage + 1 < k_tiles);
-        }
+        load_a.copy(stage * STAGE_BYTES, stage < k_tiles);
+        load_b.copy(stage * STAGE_BYTES, stage < k_tiles);
         cp_async_commit();
     }
 
+    /* Stages count in bytes, the same for all threads; a tile's copies go where the tile before it was read. */
+    uint32_t read = 0, write = (STAGES - 1) * STAGE_BYTES;
     float a[2][TM], b[2][TN];
-    const int from_a = warp_m + 4 * lane_m, from_b = loader_a::STAGE_FLOATS + warp_n + 4 * lane_n;
-    float *const end = shared + STAGES * STAGE_FLOATS;
-    const float *read = shared;
+    const uint32_t from_a = kept(stage_a + 4 * (warp_m + 4 * lane_m));
+    const uint32_t from_b = kept(stage_b + 4 * (warp_n + 4 * lane_n));
     cp_async_wait<STAGES - 2>();
     __syncthreads();
-    if (k_tiles > 0) load_fragments<TM, TN>(a[0], b[0], read + from_a, read + from_b);
+    if (k_tiles > 0) {
+        load_fragment_a<TM>(a[0], from_a);
+        load_fragment_b<TN>(b[0], from_b);
+    }
 
-    for (int tile = 0; tile < k_tiles; tile++) {
-        write += STAGE_FLOATS;
-        if (write == end) write = shared;
+    for (int left = k_tiles; left > 0; left--) {
 #pragma unroll
         for (int kk = 0; kk < BK; kk++) {
-            load_a.copy_step(write, kk);
-            load_b.copy_step(write + loader_a::STAGE_FLOATS, kk);
+            load_a.copy_step(write, kk, left >= STAGES);
+            load_b.copy_step(write, kk, left >= STAGES);
             if (kk == BK - 1) {
                 /* The next tile has landed for this thread; the barrier says so for all, and that this one is read. */
-                load_a.next(tile + STAGES < k_tiles);
-                load_b.next(tile + STAGES < k_tiles);
                 cp_async_commit();
                 cp_async_wait<STAGES - 2>();
                 __syncthreads();
-                read += STAGE_FLOATS;
-                if (read == end) read = shared;
+                write = read;
+                read = read == (STAGES - 1) * STAGE_BYTES ? 0 : read + STAGE_BYTES;
             }
             const int next = (kk + 1) % BK;
-            load_fragments<TM, TN>(a[(kk + 1) % 2], b[(kk + 1) % 2], read + from_a + next * loader_a::LD,
-                                   read + from_b + next * loader_b::LD);
-            multiply_add<TM, TN>(acc, a[kk % 2], b[kk % 2]);
+            load_fragment_a<TM>(a[(kk + 1) % 2], from_a + read + 4 * next * loader_a::LD);
+            multiply_add<0, TN / 2>(acc, a[kk % 2], b[kk % 2]);
+            load_fragment_b<TN>(b[(kk + 1) % 2], from_b + read + 4 * next * loader_b::LD);
+            multiply_add<TN / 2, TN>(acc, a[kk % 2], b[kk % 2]);
         }
     }
 

@@ -5,7 +5,7 @@
 #ifndef FASTGEMM_TILE_CUH
 #define FASTGEMM_TILE_CUH
 
-#include "ptx.cuh"
+#include "ptx_shared.cuh"
 #include "variants.h"
 
 /*
@@ -28,86 +28,89 @@ DEVICE void raster_tile(const struct gemm_args &args, int index, int *tile_m, in
 DEVICE int lane_along_m(int lane) { return lane >> 1 & 3; }
 DEVICE int lane_along_n(int lane) { return (lane & 1) | (lane >> 3 << 1); }
 
-/* Offsets inside an operand tile: 32 bits keep the main loop lean, 64 take any leading dimension. */
+/* Byte offsets inside an operand tile: 32 bits keep the main loop lean, 64 take any leading dimension. */
 template <int WIDE> struct offset { typedef uint32_t type; };
 template <> struct offset<1> { typedef int64_t type; };
 
 /*
- * One thread's part in copying an EXTENT x BK tile into shared memory as [k][mn] with rows of LD floats. The pad of
- * the transposing form puts the 8 k x 4 mn of a warp's copies into 32 different banks.
+ * One thread's part in copying an EXTENT x BK tile into shared memory as [k][mn] with rows of LD floats: in the main
+ * loop a part of the copies with each of its k steps, so that they do not clog the memory pipe. The pad of the
+ * transposing form puts the 8 k x 4 mn of a warp's copies into 32 different banks.
  */
 template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_loader {
+    typedef typename offset<WIDE>::type offset_type;
+    static const bool ALONG_K = LOAD == LOAD_K4;
     static const int VECTOR = LOAD == LOAD_MN16 ? 4 : 1;
-    static const int LD = EXTENT + (LOAD == LOAD_K4 ? 4 : 0);
-    static const int STAGE_FLOATS = BK * LD;
-    static const int FAST = LOAD == LOAD_K4 ? BK : EXTENT / VECTOR; /* copies along the contiguous side */
-    static const int STEP = THREADS / FAST;                         /* rows of the other side per round */
+    static const int LD = EXTENT + (ALONG_K ? 4 : 0);
+    static const int STAGE_BYTES = 4 * BK * LD;
+    static const int SIDE = (ALONG_K ? BK : EXTENT) / VECTOR; /* copies along the contiguous side */
+    static const int FAST = SIDE < THREADS ? SIDE : THREADS;  /* of them, in one round */
+    static const int ROUNDS = SIDE / FAST;
+    static const int STEP = THREADS / FAST; /* rows of the other side per round */
     static const int COUNT = EXTENT * BK / VECTOR / THREADS;
-    static const int BURSTS = COUNT < 4 ? COUNT : 4; /* the copies of a tile, spread over its k steps */
-    static_assert(THREADS % FAST == 0 && COUNT * VECTOR * THREADS == EXTENT * BK, "the tile divides among threads");
+    static_assert(THREADS % FAST == 0 && SIDE % FAST == 0 && COUNT * VECTOR * THREADS == EXTENT * BK,
+                  "the tile divides among threads");
 
-    const float *tile;                      /* first element of the k tile that is copied next */
-    int64_t advance;                        /* elements from one k tile to the next, per k */
-    typename offset<WIDE>::type at[COUNT];  /* this thread's elements, relative to `tile` */
-    int fast, slow;                         /* this thread's first element */
+    const char *tile;      /* first element of the k tile that is copied next */
+    offset_type step;      /* bytes from one k tile to the next */
+    offset_type at[COUNT]; /* this thread's copies: bytes from `tile` */
+    int fast, slow;        /* this thread's first copy */
+    uint32_t to;           /* where it goes: address in the operand's first stage */
 
     /* mn0: first row (A) or column (B) of the tile; mn_end: their number in the matrix; k_count: from k0 on. */
-    DEVICE_MEMBER void init(const float *matrix, int64_t ld, int mn0, int mn_end, int k0, int k_count, int thread) {
-        fast = thread % FAST;
+    DEVICE_MEMBER void init(const float *matrix, int64_t ld, int mn0, int mn_end, int k0, int k_count, int thread,
+                            uint32_t stage) {
+        fast = thread % FAST * VECTOR;
         slow = thread / FAST;
+        to = kept(stage + 4 * (ALONG_K ? fast * LD + slow : slow * LD + fast));
         /* Rows past the edge read the last valid one: their results are never stored, so no predicate is needed. */
-        int last = mn_end - mn0 - VECTOR;
-        int last_k = k_count - 1; /* matters when all there is of k is one short tile */
-        if (LOAD == LOAD_K4) {
-            tile = matrix + (int64_t)mn0 * ld + k0;
-            advance = 1;
-            for (int i = 0; i < COUNT; i++)
-                at[i] = (typename offset<WIDE>::type)min(slow + i * STEP, last) * ld + min(fast, last_k);
-        } else {
-            tile = matrix + mn0 + (int64_t)k0 * ld;
-            advance = ld;
-            for (int i = 0; i < COUNT; i++)
-                at[i] = (typename offset<WIDE>::type)min(slow + i * STEP, last_k) * ld + min(fast * VECTOR, last);
+        const int last = mn_end - mn0 - (ALONG_K ? 1 : VECTOR);
+        const int last_k = k_count - (ALONG_K ? VECTOR : 1); /* matters when all there is of k is one short tile */
+        tile = (const char *)(ALONG_K ? matrix + mn0 * ld + k0 : matrix + mn0 + k0 * ld);
+        step = 4 * BK * (ALONG_K ? 1 : (offset_type)ld);
+        for (int i = 0; i < COUNT; i++) {
+            const int row = slow + i / ROUNDS * STEP, along = fast + i % ROUNDS * FAST * VECTOR;
+            if (ALONG_K)
+                at[i] = 4 * ((offset_type)min(row, last) * (offset_type)ld + min(along, last_k));
+            else
+                at[i] = 4 * ((offset_type)min(row, last_k) * (offset_type)ld + min(along, last));
         }
     }
 
-    DEVICE_MEMBER float *destination(float *stage, int i) const {
-        if (LOAD == LOAD_K4) return stage + fast * LD + slow + i * STEP;
-        return stage + (slow + i * STEP) * LD + fast * VECTOR;
+    DEVICE_MEMBER uint32_t destination(uint32_t stage, int i) const {
+        const int row = i / ROUNDS * STEP, along = i % ROUNDS * FAST * VECTOR;
+        return to + stage + 4 * (ALONG_K ? along * LD + row : row * LD + along);
     }
 
-    /* The first k tile may be short (`k_count` < BK): what is missing becomes zeros. `more`: another one follows. */
-    DEVICE_MEMBER void copy_short(float *stage, int k_count, bool more) {
+    /* The first k tile may be short (`k_count` < BK): what is missing becomes zeros. */
+    DEVICE_MEMBER void copy_short(int k_count) {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            bool inside = (LOAD == LOAD_K4 ? fast : slow + i * STEP) < k_count;
-            if (LOAD == LOAD_MN16)
-                cp_async_16(destination(stage, i), tile + at[i], inside ? 16 : 0);
+            const bool inside = (ALONG_K ? fast + i % ROUNDS * FAST * VECTOR : slow + i / ROUNDS * STEP) < k_count;
+            if (VECTOR == 4)
+                cp_async_16_fill(destination(0, i), tile + at[i], inside);
             else
-                cp_async_4(destination(stage, i), tile + at[i], inside ? 4 : 0);
+                cp_async_4_fill(destination(0, i), tile + at[i], inside);
         }
-        tile += more ? k_count * advance : 0;
+        tile += (int64_t)k_count * (step / BK);
     }
 
-    /* The part of a whole tile's copies that goes with step `kk` of BK: spread out, they do not clog the memory pipe. */
-    DEVICE_MEMBER void copy_step(float *stage, int kk) {
+    /* The part of a whole tile's copies that goes with step `kk` of BK; none of it where not `yes`. */
+    DEVICE_MEMBER void copy_step(uint32_t stage, int kk, bool yes) {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            if (i * BURSTS / COUNT * (BK / BURSTS) != kk) continue;
-            if (LOAD == LOAD_MN16)
-                cp_async_16(destination(stage, i), tile + at[i]);
+            if (i * BK / COUNT != kk) continue;
+            if (VECTOR == 4)
+                cp_async_16_to(destination(stage, i), tile + at[i], yes);
             else
-                cp_async_4(destination(stage, i), tile + at[i]);
+                cp_async_4_to(destination(stage, i), tile + at[i], yes);
         }
+        if (kk == BK - 1) tile += step;
     }
 
-    /* On to the next k tile, or stay: the copies after the last tile read it again, and nobody reads them. */
-    DEVICE_MEMBER void next(bool more) { tile += more ? BK * advance : 0; }
-
-    DEVICE_MEMBER void copy(float *stage, bool more) {
+    DEVICE_MEMBER void copy(uint32_t stage, bool yes) {
 #pragma unroll
-        for (int kk = 0; kk < BK; kk++) copy_step(stage, kk);
-        next(more);
+        for (int kk = 0; kk < BK; kk++) copy_step(stage, kk, yes);
     }
 };
 

@@ -9,15 +9,17 @@
  *   min_arch     the oldest architecture that runs it: 80 means sm_80
  *   bm, bn, bk   CTA tile;  tm, tn: thread tile;  stages: of cp.async
  *   threads      per CTA;  ctas_per_sm: CTAs that share an SM, as registers and shared memory are budgeted
- *   wide         1: takes leading dimensions of any size; 0: a tile's elements must be within 2^32 of its first
+ *   wide         1: takes leading dimensions of any size; 0: a tile's bytes must be within 2^32 of its first
  */
 #ifndef FASTGEMM_VARIANTS_H
 #define FASTGEMM_VARIANTS_H
 
 #define GEMM_SIMT_VARIANTS(VARIANT)                                                                                    \
-    VARIANT(sgemm_simt_256x128x8, SIMT, IEEE, 80, 256, 128, 8, 16, 8, 4, 256, 1, 0)                                    \
-    VARIANT(sgemm_simt_128x128x8, SIMT, IEEE, 80, 128, 128, 8, 8, 8, 4, 256, 2, 0)                                     \
-    VARIANT(sgemm_simt_64x64x8, SIMT, IEEE, 80, 64, 64, 8, 8, 4, 4, 128, 4, 1)
+    VARIANT(sgemm_simt_256x128x8, SIMT, IEEE, 80, 256, 128, 8, 8, 16, 4, 256, 1, 0)                                    \
+    VARIANT(sgemm_simt_128x128x8, SIMT, IEEE, 80, 128, 128, 8, 8, 16, 4, 128, 2, 0)                                    \
+    VARIANT(sgemm_simt_64x128x8, SIMT, IEEE, 80, 64, 128, 8, 8, 16, 3, 64, 4, 0)                                       \
+    VARIANT(sgemm_simt_64x64x8, SIMT, IEEE, 80, 64, 64, 8, 8, 4, 4, 128, 4, 1)                                         \
+    VARIANT(sgemm_simt_64x32x16, SIMT, IEEE, 80, 64, 32, 16, 8, 4, 3, 64, 4, 0)
 
 /* One kernel for each of these, whatever the loaders: passes before it bring any layout into planes (split.h). */
 #define GEMM_SPLIT_VARIANTS(VARIANT)                                                                                   \

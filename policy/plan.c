@@ -39,7 +39,7 @@ static bool sizes_fit(const struct gemm_problem *p) {
 /* Elements between the first and the last of one operand tile; see `wide` in kernels/variants.h. */
 static bool offsets_fit(const struct gemm_variant *v, enum gemm_loader loader, int64_t extent, int64_t ld) {
     int64_t rows = loader == LOAD_K4 ? extent : v->bk;
-    return v->wide || ld <= (INT64_C(1) << 32) / rows - 1024;
+    return v->wide || ld <= (INT64_C(1) << 30) / rows - 1024;
 }
 
 /* How a problem's operands are read, the same for every variant. */

@@ -200,8 +200,8 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     if ((wide)p->m + v->bm > INT32_MAX || (wide)p->n + v->bn > INT32_MAX) return "rows or columns in 32 bits";
     if ((wide)p->k + (wide)v->bk * v->stages > INT32_MAX || p->batch > INT32_MAX) return "k or batch in 32 bits";
     if (up(p->m, v->bm) * up(p->n, v->bn) > INT32_MAX) return "grid";
-    if (!v->wide && tile_reach(a, v->bm, v->bk, p->lda) > UINT32_MAX) return "offsets in a tile of A";
-    if (!v->wide && tile_reach(b, v->bn, v->bk, p->ldb) > UINT32_MAX) return "offsets in a tile of B";
+    if (!v->wide && 4 * tile_reach(a, v->bm, v->bk, p->lda) > UINT32_MAX) return "offsets in a tile of A";
+    if (!v->wide && 4 * tile_reach(b, v->bn, v->bk, p->ldb) > UINT32_MAX) return "offsets in a tile of B";
     if (v->wide && tile_reach(a, v->bm, v->bk, p->lda) > INT64_MAX / 4) return "64-bit offsets in a tile of A";
     if (v->wide && tile_reach(b, v->bn, v->bk, p->ldb) > INT64_MAX / 4) return "64-bit offsets in a tile of B";
     if (!addresses_fit(p, INT64_MAX / 4)) return "64-bit addresses";
@@ -256,7 +256,7 @@ static bool plainly_fits(const struct question *q) {
     const struct gemm_problem *p = &q->problem;
     const int64_t most = INT64_C(1) << 24;
     return q->device.arch >= 80 && q->device.smem_per_block >= 99 << 10 && p->m < 1 << 20 && p->n < 1 << 20 &&
-           p->k < most && p->batch < most && p->lda < most && p->ldb < most && p->ldc < INT64_C(1) << 40 &&
+           p->k < most && p->batch < most && p->lda < most / 8 && p->ldb < most / 8 && p->ldc < INT64_C(1) << 40 &&
            p->ldd < INT64_C(1) << 40 && addresses_fit(p, INT64_MAX / 32) && p->contract != CONTRACT_IEEE;
 }
 
