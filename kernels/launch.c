@@ -15,13 +15,13 @@
 #define DECLARE(name, suffix, load_a, load_b) extern void name##_##suffix(void);
 #define ADDRESS(name, suffix, load_a, load_b) [load_a][load_b] = (const void *)name##_##suffix,
 #define VARIANT(name, ...) GEMM_LOADER_PAIRS(DECLARE, name)
-GEMM_SIMT_VARIANTS(VARIANT)
+GEMM_FFMA_VARIANTS(VARIANT)
 #undef VARIANT
 extern void splitk_reduce(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define VARIANT(name, ...) {GEMM_LOADER_PAIRS(ADDRESS, name)},
-    GEMM_SIMT_VARIANTS(VARIANT)
+    GEMM_FFMA_VARIANTS(VARIANT)
 #undef VARIANT
 };
 
@@ -92,9 +92,25 @@ static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader
     return launch((const void *)splitk_reduce, reduce, REDUCE_ROWS, 0, args, stream);
 }
 
+/* Persistent CTAs: as many as the SMs hold, or as there are tiles. */
+static cudaError_t launch_stream(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                                 struct gemm_args *args, cudaStream_t stream) {
+    int device = 0, sms = args->ctas;
+    cudaError_t error = gemm_launch_prepare(v, a, b);
+    if (error == cudaSuccess && sms <= 0) {
+        error = cudaGetDevice(&device);
+        if (error == cudaSuccess) error = cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device);
+    }
+    if (error != cudaSuccess) return error;
+    int64_t tiles = (int64_t)args->tiles_m * args->tiles_n * args->batch, room = (int64_t)sms * v->ctas_per_sm;
+    dim3 grid = {(unsigned)(tiles < room ? tiles : room), 1, 1};
+    return launch(kernels[index_of(v)][a][b], grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
+}
+
 int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b, struct gemm_args args,
                 void *stream) {
     if (gemm_family_splits(variant->family)) return launch_planes(variant->family, a, b, &args, stream);
+    if (variant->family == FAMILY_STREAM) return launch_stream(variant, a, b, &args, stream);
     cudaError_t error = gemm_launch_prepare(variant, a, b);
     int left = args.batch;
     while (error == cudaSuccess && left > 0) {

@@ -11,11 +11,14 @@ const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
 };
 
 /* The transposing loader pads each row of its tile by four floats (tile.cuh). */
-static int row_floats(int extent, enum gemm_loader loader) { return extent + (loader == LOAD_K4 ? 4 : 0); }
+static int row_floats(int extent, enum gemm_loader loader) {
+    return extent + (loader == LOAD_K4 ? 4 : 0);
+}
 
 int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
     int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
-    int epilogue = v->threads / 32 * 8 * (4 * v->tm + 16); /* epilogue.cuh: one strip per warp */
+    if (v->family == FAMILY_STREAM) return (stages + row_floats(v->bn, b)) * 4; /* fragments are read a row ahead */
+    int epilogue = v->threads / 32 * 8 * (4 * v->tm + 16);                      /* epilogue.cuh: one strip per warp */
     return (stages > epilogue ? stages : epilogue) * 4;
 }

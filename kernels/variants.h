@@ -3,7 +3,7 @@
  * Plain data, no CUDA.
  *
  * VARIANT(name, family, contract, min_arch, bm, bn, bk, tm, tn, stages, threads, ctas_per_sm, wide)
- *   name         the variant; the SIMT kernels are name_<a><b>, by the loaders of A and B below: v, s or t
+ *   name         the variant; the SIMT and STREAM kernels are name_<a><b>, by the loaders of A and B below: v, s or t
  *   family       how it computes
  *   contract     the accuracy that it keeps
  *   min_arch     the oldest architecture that runs it: 80 means sm_80
@@ -21,19 +21,27 @@
     VARIANT(sgemm_simt_64x64x8, SIMT, IEEE, 80, 64, 64, 8, 8, 4, 4, 128, 4, 1)                                         \
     VARIANT(sgemm_simt_64x32x16, SIMT, IEEE, 80, 64, 32, 16, 8, 4, 3, 64, 4, 0)
 
+/* All of K, up to bk, in shared memory, and persistent CTAs. */
+#define GEMM_STREAM_VARIANTS(VARIANT)                                                                                  \
+    VARIANT(sgemm_stream_128x128x32, STREAM, IEEE, 80, 128, 128, 32, 8, 8, 1, 256, 2, 0)
+
 /* One kernel for each of these, whatever the loaders: passes before it bring any layout into planes (split.h). */
 #define GEMM_SPLIT_VARIANTS(VARIANT)                                                                                   \
     VARIANT(sgemm_fp16x3_wgmma_256x128x64, FP16X3, FP32, 90, 256, 128, 64, 8, 16, 4, 384, 1, 1)                        \
     VARIANT(sgemm_bf16x6_wgmma_256x128x64, BF16X6, FP32, 90, 256, 128, 64, 8, 16, 3, 384, 1, 1)
 
-#define GEMM_VARIANTS(VARIANT) GEMM_SIMT_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)
+/* Those with a kernel for each pair of loaders. */
+#define GEMM_FFMA_VARIANTS(VARIANT) GEMM_SIMT_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT)
+
+#define GEMM_VARIANTS(VARIANT) GEMM_FFMA_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)
 
 /*
  *   SIMT    fp32 FFMA
+ *   STREAM  fp32 FFMA for a small K, which stays in shared memory
  *   FP16X3  three products of fp16 planes where the operands allow it, else as BF16X6: the device decides
  *   BF16X6  six products of bf16 planes
  */
-enum gemm_family { FAMILY_SIMT, FAMILY_FP16X3, FAMILY_BF16X6 };
+enum gemm_family { FAMILY_SIMT, FAMILY_STREAM, FAMILY_FP16X3, FAMILY_BF16X6 };
 
 /* The accuracy owed to a caller, strictest first; a variant of a stricter contract may serve a laxer one. */
 enum gemm_contract { CONTRACT_IEEE, CONTRACT_FP32, CONTRACT_TF32 };
@@ -75,7 +83,9 @@ enum gemm_variant_index {
 extern const struct gemm_variant gemm_variants[VARIANT_COUNT];
 
 /* Whether the operands are split into planes in scratch first. Runs on 9.0 alone, by sm_90a code. */
-static inline int gemm_family_splits(enum gemm_family family) { return family != FAMILY_SIMT; }
+static inline int gemm_family_splits(enum gemm_family family) {
+    return family == FAMILY_FP16X3 || family == FAMILY_BF16X6;
+}
 
 /* Dynamic shared memory of a variant's kernel for these loaders, in bytes. */
 int gemm_variant_shared_bytes(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b);

@@ -27,6 +27,7 @@ static int64_t times(int64_t a, int64_t b) {
 
 static const double LAUNCH_S = 2.5e-6;       /* start and drain of one kernel */
 static const double CTA_START_K = 24;        /* prologue and epilogue of a CTA, in k steps of its main loop */
+static const double STREAM_START_K = 4;      /* the same where a CTA's stores overlap its next tile */
 static const double PASSES_S = 8e-6;         /* three kernels that overlap */
 static const double L2_BYTES_PER_S = 4.5e12; /* partial sums mostly stay in L2 */
 
@@ -89,7 +90,7 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(v)),
         .memory_s = bytes_moved(p) / d->dram_bytes_per_s,
         .split_s = 2.0 * plane / L2_BYTES_PER_S,
-        .start_k = CTA_START_K,
+        .start_k = v->family == FAMILY_STREAM ? STREAM_START_K : CTA_START_K,
         .passes_s = passes(p, d, v),
         .ctas_per_sm = v->ctas_per_sm,
         .warps = v->threads / 32.0,

@@ -80,9 +80,9 @@ static bool read_PROFILES(unsigned *out, const char *value) {
 }
 
 static bool read_PRECISION(enum toggle_precision *out, const char *value) {
-    static const char *const names[] = {"caller", "ieee", "tf32"};
+    static const char *const names[] = {"caller", "ieee", "fp32", "tf32"};
     int choice = 0;
-    if (!choose(&choice, names, 3, value)) return false;
+    if (!choose(&choice, names, 4, value)) return false;
     *out = (enum toggle_precision)choice;
     return true;
 }

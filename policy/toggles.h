@@ -18,8 +18,9 @@
     TOGGLE(profiles, "FASTGEMM_PROFILES", PROFILES, "all",                                                             \
            "all, none, or a comma-separated list of" GEMM_PROFILES(TOGGLE_WORD),                                       \
            "which profiles may run on our kernels")                                                                    \
-    TOGGLE(precision, "FASTGEMM_PRECISION", PRECISION, "caller", "caller, ieee, tf32",                                 \
-           "caller: as accurate as the call asks; ieee: fp32 operations only; tf32: TF32 will do, on your word")       \
+    TOGGLE(precision, "FASTGEMM_PRECISION", PRECISION, "caller", "caller, ieee, fp32, tf32",                           \
+           "caller: as accurate as the call asks, by fp32 operations; ieee: no less for callers that allow TF32; "     \
+           "fp32: products split for tensor cores, fp32's error on most inputs; tf32: TF32 will do, on your word")     \
     TOGGLE(kernel, "FASTGEMM_KERNEL", KERNEL, "", "one of" GEMM_VARIANTS(TOGGLE_WORD),                                 \
            "run every product that it can on this one")                                                                \
     TOGGLE(split_k, "FASTGEMM_SPLIT_K", COUNT, "0", "0 (the policy chooses) to 1024",                                  \
@@ -29,11 +30,13 @@
     TOGGLE(log, "FASTGEMM_LOG", LOG, "off", "off, summary, calls, bench",                                              \
            "summary: at exit, where each problem went; calls: a line a call; bench: lines that replay")                \
     TOGGLE(log_file, "FASTGEMM_LOG_FILE", TEXT, "", "a path, %p is the process id", "where the log goes")              \
+    TOGGLE(dlsym, "FASTGEMM_DLSYM", SWITCH, "on", "on, off, 1, 0",                                                     \
+           "off: programs that look cuBLAS up by dlsym get cuBLAS's own functions")                                    \
     TOGGLE(workspace_mb, "FASTGEMM_WORKSPACE_MB", MEBIBYTES, "2048", "0 to 1048576",                                   \
            "most scratch that a call may take from our own pool, in MiB")
 
 enum toggle_log { LOG_OFF, LOG_SUMMARY, LOG_CALLS, LOG_BENCH };
-enum toggle_precision { PRECISION_CALLER, PRECISION_IEEE, PRECISION_TF32 };
+enum toggle_precision { PRECISION_CALLER, PRECISION_IEEE, PRECISION_FP32, PRECISION_TF32 };
 
 struct toggles {
     bool enabled;
@@ -43,6 +46,7 @@ struct toggles {
     int split_k, raster;
     enum toggle_log log;
     char log_file[1024];
+    bool dlsym;
     int workspace_mb;
 };
 

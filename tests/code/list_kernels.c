@@ -10,6 +10,6 @@
 #define VARIANT(name, ...) GEMM_LOADER_PAIRS(ROW, name)
 
 int main(void) {
-    GEMM_SIMT_VARIANTS(VARIANT)
+    GEMM_FFMA_VARIANTS(VARIANT)
     return 0;
 }

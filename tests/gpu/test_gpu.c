@@ -502,6 +502,14 @@ static bool too_new(const char *kernel) {
     return false;
 }
 
+/* The user's word that a kernel's contract asks for. */
+static const char *precision_of(const char *kernel) {
+    static const char *const words[] = {[CONTRACT_IEEE] = "ieee", [CONTRACT_FP32] = "fp32", [CONTRACT_TF32] = "tf32"};
+    for (int i = 0; i < VARIANT_COUNT; i++)
+        if (!strcmp(gemm_variants[i].name, kernel)) return words[gemm_variants[i].contract];
+    return "caller";
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_sides_are_what_they_say),
@@ -529,6 +537,7 @@ int main(int argc, char **argv) {
     forced = argc > 1 && strcmp(argv[1], "auto") != 0;
     if (forced && too_new(argv[1])) return SKIPPED;
     if (forced) setenv("FASTGEMM_KERNEL", argv[1], 1);
+    if (forced) setenv("FASTGEMM_PRECISION", precision_of(argv[1]), 1);
     if (argc > 2) setenv("FASTGEMM_SPLIT_K", argv[2], 1);
     return cmocka_run_group_tests(tests, start, end);
 }

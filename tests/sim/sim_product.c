@@ -84,6 +84,7 @@ void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
     if (p->load_a == LOAD_MN16) p->m = in_fours(p->m);
     if (p->load_b == LOAD_MN16) p->n = in_fours(p->n);
     if (!p->batch) p->batch = 1;
+    if (v->family == FAMILY_STREAM && p->k > v->bk) p->k = v->bk; /* it takes no more */
     p->variant = v;
     p->args = (struct gemm_args){.m = p->m,
                                  .n = p->n,
@@ -91,7 +92,8 @@ void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
                                  .batch = p->batch,
                                  .tiles_m = (p->m + v->bm - 1) / v->bm,
                                  .tiles_n = (p->n + v->bn - 1) / v->bn,
-                                 .raster = 2};
+                                 .raster = 2,
+                                 .ctas = 1}; /* persistent CTAs walk several tiles */
     make_operands(p);
     make_c(p);
     make_scalars(p);

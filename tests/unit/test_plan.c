@@ -112,7 +112,7 @@ static void a_forced_kernel_needs_no_table_entry(void **state) {
     struct gemm_device device = device_of_arch(120);
     struct gemm_problem tiny = problem_of(GEMM_OP_N, GEMM_OP_N, 1, 1, 1);
     for (int i = 0; i < VARIANT_COUNT; i++) {
-        if (gemm_variants[i].contract != CONTRACT_IEEE) continue;
+        if (gemm_variants[i].family != FAMILY_SIMT) continue; /* the others do not take every size */
         toggles.kernel = i;
         assert_routed(gemm_plan_make(&square, &device, &toggles, &limits));
         struct gemm_plan plan = gemm_plan_make(&tiny, &device, &toggles, &limits);
@@ -220,7 +220,7 @@ static void a_profile_off_also_stops_a_forced_kernel(void **state) {
 static void forced_split_and_raster_are_had(void **state) {
     (void)state;
     for (int v = 0; v < VARIANT_COUNT; v++)
-        for (int n = 1; n <= 16 && !gemm_family_splits(gemm_variants[v].family); n++) {
+        for (int n = 1; n <= 16 && gemm_variants[v].family == FAMILY_SIMT; n++) {
             struct toggles toggles = default_toggles();
             toggles.kernel = v;
             toggles.split_k = toggles.raster = n;
@@ -234,6 +234,22 @@ static void forced_split_and_raster_are_had(void **state) {
             assert_int_equal(plan.split_k, n);
             assert_int_equal(plan.raster, n);
         }
+}
+
+static void the_streaming_kernel_takes_a_small_k_and_aligned_columns(void **state) {
+    (void)state;
+    struct toggles toggles = default_toggles();
+    toggles.kernel = VARIANT_sgemm_stream_128x128x32;
+    struct gemm_problem p = problem_of(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 32);
+    assert_routed(plan_with(p, toggles, plenty_of_scratch()));
+    toggles.kernel = -1;
+    assert_ptr_equal(plan_with(p, toggles, plenty_of_scratch()).variant,
+                     &gemm_variants[VARIANT_sgemm_stream_128x128x32]);
+    toggles.kernel = VARIANT_sgemm_stream_128x128x32;
+    p.ldc = p.ldd = 32769;
+    assert_forwarded(plan_with(p, toggles, plenty_of_scratch()), REASON_forced_kernel);
+    assert_forwarded(plan_with(problem_of(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 33), toggles, plenty_of_scratch()),
+                     REASON_forced_kernel);
 }
 
 /* A forced raster keeps to the tile rows that there are: 1024 times 2^24 tile columns would not fit a kernel's int. */
@@ -352,6 +368,7 @@ int main(void) {
         cmocka_unit_test(profiles_can_be_left_out),
         cmocka_unit_test(a_profile_off_also_stops_a_forced_kernel),
         cmocka_unit_test(forced_split_and_raster_are_had),
+        cmocka_unit_test(the_streaming_kernel_takes_a_small_k_and_aligned_columns),
         cmocka_unit_test(a_forced_raster_stays_within_the_tiles),
         cmocka_unit_test(a_split_needs_scratch),
         cmocka_unit_test(very_large_batches_are_not_split),

@@ -180,6 +180,10 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
         bytes = (wide)v->stages * v->bk * (v->bm + (a == LOAD_K4 ? 4 : 0) + v->bn + (b == LOAD_K4 ? 4 : 0)) * 4;
         strips = (wide)(v->threads / 32) * 8 * (4 * v->tm + 16) * 4;
         break;
+    case FAMILY_STREAM: /* both tiles, and one row that is read ahead */
+        bytes = (wide)v->bk * (v->bm + (a == LOAD_K4 ? 4 : 0) + v->bn + (b == LOAD_K4 ? 4 : 0)) * 4 +
+                (v->bn + (b == LOAD_K4 ? 4 : 0)) * 4;
+        break;
     case FAMILY_FP16X3: /* four stages of two planes, but the two families share a kernel */
     case FAMILY_BF16X6: /* three stages of three planes of 384 rows, 32 k each; a pad for alignment */
         bytes = 3 * 3 * 384 * 32 * 2 + 1024;
@@ -194,8 +198,11 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     enum gemm_loader a = loader_a(p), b = loader_b(p);
     if (p->m < 1 || p->n < 1 || p->k < 1 || p->batch < 1) return "nothing to do";
     if (q->device.arch < v->min_arch) return "architecture";
-    if (v->family != FAMILY_SIMT && !q->device.wgmma) return "sm_90a code";
-    if (v->family != FAMILY_SIMT && p->batch > 65535) return "grid z";
+    const bool planes = v->family == FAMILY_FP16X3 || v->family == FAMILY_BF16X6;
+    if (planes && !q->device.wgmma) return "sm_90a code";
+    if (planes && p->batch > 65535) return "grid z";
+    if (v->family == FAMILY_STREAM && p->k > v->bk) return "all of k in one tile";
+    if (v->family == FAMILY_STREAM && p->ldd % 4) return "16-byte stores";
     if (v->contract > p->contract) return "contract";
     if ((wide)p->m + v->bm > INT32_MAX || (wide)p->n + v->bn > INT32_MAX) return "rows or columns in 32 bits";
     if ((wide)p->k + (wide)v->bk * v->stages > INT32_MAX || p->batch > INT32_MAX) return "k or batch in 32 bits";
@@ -214,7 +221,7 @@ static const char *objection_to_split(const struct gemm_plan *plan, const struct
     int split = plan->split_k;
     if (split < 1 || split > 1024) return "number of splits";
     wide planes = 0;
-    if (plan->variant->family != FAMILY_SIMT)
+    if (plan->variant->family == FAMILY_FP16X3 || plan->variant->family == FAMILY_BF16X6)
         planes = split_scratch_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
     int64_t limit = planes ? q->limits.planes_bytes : q->limits.scratch_bytes;
     if (plan->scratch_bytes > (limit > 0 ? limit : 0)) return "scratch limit";
@@ -280,7 +287,7 @@ static const char *objection_to_forwarding(const struct gemm_plan *plan, const s
         return q->device.arch >= 80 ? "there is a kernel" : NULL;
     case REASON_forced_kernel:
         if (t->kernel < 0) return "no kernel was forced";
-        return plainly_fits(q) && gemm_variants[t->kernel].min_arch <= 80 ? "the forced kernel fits" : NULL;
+        return plainly_fits(q) && gemm_variants[t->kernel].family == FAMILY_SIMT ? "the forced kernel fits" : NULL;
     case REASON_too_large:
     case REASON_no_kernel:
         return plainly_fits(q) ? "a kernel fits" : NULL;

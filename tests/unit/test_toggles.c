@@ -135,6 +135,7 @@ static void good_values_are_taken(void **state) {
         {"FASTGEMM_PROFILES", "general,general", 1 << PROFILE_general, NULL},
         {"FASTGEMM_PRECISION", "caller", PRECISION_CALLER, NULL},
         {"FASTGEMM_PRECISION", "ieee", PRECISION_IEEE, NULL},
+        {"FASTGEMM_PRECISION", "fp32", PRECISION_FP32, NULL},
         {"FASTGEMM_PRECISION", "tf32", PRECISION_TF32, NULL},
         {"FASTGEMM_SPLIT_K", "1", 1, NULL},
         {"FASTGEMM_SPLIT_K", "1024", 1024, NULL},
