@@ -32,7 +32,7 @@ static __device__ __noinline__ float nonfinite_sum(const struct split_args &args
  * Where a thread's sums go, and how. The planes of A have their rows in such an order (split_planes.cu) that a thread
  * holds quads of m, 16 apart; it holds them for two n, 8 apart.
  */
-struct output {
+struct split_output {
     struct scalars s;
     const float *c;
     float *d;
@@ -45,10 +45,11 @@ DEVICE float sum_of(const float (&acc)[2][64], int row, int quad, int i) {
     return acc[quad / 8][quad % 8 * 8 + i / 2 * 4 + 2 * row + i % 2];
 }
 
-DEVICE struct output output_of(const struct split_args &args, const struct work &w, int warpgroup, int thread) {
+DEVICE struct split_output split_output_of(const struct split_args &args, const struct work &w, int warpgroup,
+                                           int thread) {
     const struct gemm_args &g = args.gemm;
     const int lane = thread % 32;
-    struct output o;
+    struct split_output o;
     o.n = w.tile_n * SPLIT_TILE_N + warpgroup * 64 + thread / 32 * 16 + lane / 4;
     o.m = w.tile_m * SPLIT_TILE_M + lane % 4 * 4;
     o.ldc = g.ldc;
@@ -68,7 +69,7 @@ DEVICE struct output output_of(const struct split_args &args, const struct work 
 
 /* Plain: whole tiles of finite numbers, alpha not 0. */
 template <int ADD_C, int ALIGNED>
-DEVICE void store_plain(const struct output &o, const float (&acc)[2][64], const float (&inverse_m)[QUADS][4],
+DEVICE void store_plain(const struct split_output &o, const float (&acc)[2][64], const float (&inverse_m)[QUADS][4],
                         const float (&inverse_n)[2]) {
     static const int BATCH = 4; /* quads of C under way */
 #pragma unroll
@@ -106,7 +107,7 @@ DEVICE float unscale(float sum, float x, float y) {
 }
 
 /* The rest: edges, scales far from 1, and what an infinity or a NaN touches (the tensor cores saw zeros in its row). */
-DEVICE void store_any(const struct split_args &args, const struct output &o, const float (&acc)[2][64],
+DEVICE void store_any(const struct split_args &args, const struct split_output &o, const float (&acc)[2][64],
                       const float (&inverse_m)[QUADS][4], const float (&inverse_n)[2], int batch) {
 #pragma unroll
     for (int row = 0; row < 2; row++) {
@@ -131,7 +132,7 @@ DEVICE bool moderate(float x) {
 /* From the sums of scaled operands to memory: to D, or raw into scratch when K is split. */
 DEVICE void store(const struct split_args &args, const float (&acc)[2][64], const struct work &w, int warpgroup,
                   int thread) {
-    const struct output o = output_of(args, w, warpgroup, thread);
+    const struct split_output o = split_output_of(args, w, warpgroup, thread);
     const float *scales = args.inverse_scales + (int64_t)w.batch * args.rows; /* padded like the tiles */
     const float inverse_n[2] = {scales[args.rows_a + o.n], scales[args.rows_a + o.n + 8]};
     float inverse_m[QUADS][4], total = 0.0f; /* total: NaN if one of them is */
