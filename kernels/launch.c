@@ -14,7 +14,7 @@
 /* A kernel's host symbol is what cudaLaunchKernel wants; its true parameter list is of no interest here. */
 #define DECLARE(name, suffix, load_a, load_b) extern void name##_##suffix(void);
 #define ADDRESS(name, suffix, load_a, load_b) [load_a][load_b] = (const void *)name##_##suffix,
-#define VARIANT(name, ...) GEMM_LOADER_PAIRS(DECLARE, name)
+#define VARIANT(name, ...)                    GEMM_LOADER_PAIRS(DECLARE, name)
 GEMM_FFMA_VARIANTS(VARIANT)
 #undef VARIANT
 extern void splitk_reduce(void);
@@ -25,9 +25,18 @@ static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #undef VARIANT
 };
 
-enum { MAX_DEVICES = 64, MAX_GRID_YZ = 65535, DEFAULT_SHARED_BYTES = 48 * 1024, REDUCE_ROWS = 128 };
+enum {
+    MAX_DEVICES = 64,
+    MAX_GRID_YZ = 65535,
+    DEFAULT_SHARED_BYTES = 48 * 1024,
+    REDUCE_ROWS = 128,
+    REDUCE_THREADS = 256,
+    REDUCE_COLUMNS = REDUCE_THREADS / (REDUCE_ROWS / 4)
+};
 
-static int index_of(const struct gemm_variant *variant) { return (int)(variant - gemm_variants); }
+static int index_of(const struct gemm_variant *variant) {
+    return (int)(variant - gemm_variants);
+}
 
 /* Loads what a launch needs. This may be the first call in a process that is capturing: loading is no part of that. */
 static cudaError_t load(const void *kernel, int shared_bytes) {
@@ -84,12 +93,14 @@ static cudaError_t launch(const void *kernel, dim3 grid, int threads, int shared
 static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                   struct gemm_args *args, cudaStream_t stream) {
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
-    cudaError_t error = launch(kernels[index_of(v)][a][b], grid, v->threads, gemm_variant_shared_bytes(v, a, b), args,
-                               stream);
+    cudaError_t error =
+        launch(kernels[index_of(v)][a][b], grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
     if (error != cudaSuccess || args->splits == 1) return error;
+    /* splitk_reduce.cu: a block's warps take a column each, or share one where there are many splits. */
+    int columns = args->splits > REDUCE_COLUMNS ? 1 : REDUCE_COLUMNS, groups = (args->n + columns - 1) / columns;
     dim3 reduce = {(unsigned)((args->m + REDUCE_ROWS - 1) / REDUCE_ROWS),
-                   (unsigned)(args->n < MAX_GRID_YZ ? args->n : MAX_GRID_YZ), (unsigned)args->batch};
-    return launch((const void *)splitk_reduce, reduce, REDUCE_ROWS, 0, args, stream);
+                   (unsigned)(groups < MAX_GRID_YZ ? groups : MAX_GRID_YZ), (unsigned)args->batch};
+    return launch((const void *)splitk_reduce, reduce, REDUCE_THREADS, REDUCE_THREADS * 16, args, stream);
 }
 
 /* Persistent CTAs: as many as the SMs hold, or as there are tiles. */
