@@ -26,7 +26,7 @@ static int64_t times(int64_t a, int64_t b) {
 }
 
 static const double LAUNCH_S = 2.5e-6;       /* start and drain of one kernel */
-static const double CTA_START_K = 24;        /* prologue and epilogue of a CTA, in k steps of its main loop */
+static const double CTA_START_K = 26;        /* prologue and epilogue of a CTA, in k steps of its main loop */
 static const double STREAM_START_K = 4;      /* the same where a CTA's stores overlap its next tile */
 static const double PASSES_S = 8e-6;         /* three kernels that overlap */
 static const double L2_BYTES_PER_S = 4.5e12; /* partial sums mostly stay in L2 */
@@ -64,12 +64,14 @@ double gemm_floor(const struct gemm_problem *p, const struct gemm_device *d) {
     return larger(flops / d->ffma_flops_per_s, bytes_moved(p) / d->dram_bytes_per_s);
 }
 
-/* What a full SM reaches in the main loop, over the FFMA peak. For split operands as measured on the H200. */
+/* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
 static double efficiency(const struct gemm_variant *v) {
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
     int tile = v->tm * v->tn;
-    return tile >= 128 ? 0.86 : tile >= 64 ? 0.80 : 0.66;
+    if (tile >= 128) return v->ctas_per_sm == 2 ? 0.83 : 0.82;
+    if (tile >= 64) return 0.80;
+    return v->bn >= 64 ? 0.70 : 0.68;
 }
 
 /* Both operands are read twice and written once as planes. */
