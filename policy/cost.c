@@ -105,12 +105,20 @@ static double whole(const struct gemm_cost_terms *t, int split_k, double arithme
     return split_k > 1 ? time + LAUNCH_S + split_k * t->split_s : time;
 }
 
+/*
+ * CTAs that an SM works off, in units of one CTA at the full rate. It takes as many at a time as it holds; eight warps
+ * keep it busy, and fewer, in the last round, run no faster than they would beside others.
+ */
+static double rounds(const struct gemm_cost_terms *t, double ctas) {
+    double slots = (double)t->ctas_per_sm * t->sm_count;
+    double full = gemm_round_up(ctas / slots) - 1;
+    double last = gemm_round_up((ctas - full * slots) / t->sm_count);
+    double busy = last * t->warps / 8;
+    return full * t->ctas_per_sm + (busy < 1 ? last / busy : last);
+}
+
 double gemm_cost_of_split(const struct gemm_cost_terms *t, int split_k, int64_t slice) {
-    double per_sm = gemm_round_up(t->ctas * split_k / t->sm_count);
-    /* An SM that holds fewer warps than it wants hides less latency. */
-    double warps = (per_sm < t->ctas_per_sm ? per_sm : t->ctas_per_sm) * t->warps;
-    double rate = warps < 8 ? 0.5 + warps / 16 : 1;
-    return whole(t, split_k, per_sm * ((double)slice + t->start_k) * t->step_s / rate);
+    return whole(t, split_k, rounds(t, t->ctas * split_k) * ((double)slice + t->start_k) * t->step_s);
 }
 
 double gemm_cost_bound(const struct gemm_cost_terms *t, int split_k) {

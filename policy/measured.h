@@ -6,9 +6,12 @@
 
 #include "problem.h"
 
-/* Whether a measurement or the built-in table supports this plan for this problem on this chip. */
-bool measured_supports(const struct gemm_problem *problem, const struct gemm_device *device,
-                       const struct gemm_plan *plan);
+/*
+ * What the built-in table says of this plan for this problem on this chip: REASON_routed where a measurement or an
+ * entry supports it, else why not (too_small, slower, not_measured).
+ */
+enum gemm_reason measured_verdict(const struct gemm_problem *problem, const struct gemm_device *device,
+                                  const struct gemm_plan *plan);
 
 /* Where the support comes from ("measured on H200", "by model"), "" without any. */
 const char *measured_source(const struct gemm_device *device, enum gemm_profile profile);

@@ -177,8 +177,7 @@ static enum gemm_reason reason_to_forward(const struct gemm_problem *p, const st
     if (t->kernel >= 0) return REASON_routed;
     /* cuBLAS would use TF32: no fp32 kernel was measured against that. */
     if (p->contract == CONTRACT_TF32 && plan->variant->contract != CONTRACT_TF32) return REASON_tf32_allowed;
-    if (measured_supports(p, d, plan)) return REASON_routed;
-    return *measured_source(d, plan->profile) ? REASON_too_small : REASON_not_measured;
+    return measured_verdict(p, d, plan);
 }
 
 /* Groups of tile rows, never more than there are: kernels count the CTAs of one group in 32 bits. */

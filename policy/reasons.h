@@ -17,6 +17,7 @@
     X(pointer_mode, "the pointer mode is not known")                                                                   \
     X(too_large, "a size is beyond what the kernels index")                                                            \
     X(too_small, "too small to gain from another kernel")                                                              \
+    X(slower, "cuBLAS is expected to be at least as fast")                                                             \
     X(no_device, "no usable CUDA device or runtime")                                                                   \
     X(driver_too_old, "the driver is older than this build's CUDA")                                                    \
     X(arch, "no kernel for this GPU architecture")                                                                     \

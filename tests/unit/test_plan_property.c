@@ -294,6 +294,7 @@ static const char *objection_to_forwarding(const struct gemm_plan *plan, const s
     case REASON_not_measured:
         return t->kernel >= 0 || table ? "there is an entry, or no need of one" : NULL;
     case REASON_too_small:
+    case REASON_slower:
         return t->kernel >= 0 || !table ? "there is no entry, or no need of one" : NULL;
     case REASON_tf32_allowed:
         return t->kernel >= 0 || p->contract != CONTRACT_TF32 ? "TF32 is not allowed" : NULL;
