@@ -19,10 +19,26 @@
     cublasStatus_t name(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, integer m,          \
                         integer n, integer k, const float *alpha, const float *A, integer lda, const float *B,         \
                         integer ldb, const float *beta, float *C, integer ldc) {                                       \
-        const struct gemm_call call = {.entry = #name, .handle = handle, .op_a = transa, .op_b = transb,               \
-                                       .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta, .a = A, .b = B, .c = C,   \
-                                       .lda = lda, .ldb = ldb, .ldc = ldc, .batch = 1, .type_a = CUDA_R_32F,           \
-                                       .type_b = CUDA_R_32F, .type_c = CUDA_R_32F, .algo = CUBLAS_GEMM_DEFAULT};       \
+        const struct gemm_call call = {.entry = #name,                                                                 \
+                                       .handle = handle,                                                               \
+                                       .op_a = transa,                                                                 \
+                                       .op_b = transb,                                                                 \
+                                       .m = m,                                                                         \
+                                       .n = n,                                                                         \
+                                       .k = k,                                                                         \
+                                       .alpha = alpha,                                                                 \
+                                       .beta = beta,                                                                   \
+                                       .a = A,                                                                         \
+                                       .b = B,                                                                         \
+                                       .c = C,                                                                         \
+                                       .lda = lda,                                                                     \
+                                       .ldb = ldb,                                                                     \
+                                       .ldc = ldc,                                                                     \
+                                       .batch = 1,                                                                     \
+                                       .type_a = CUDA_R_32F,                                                           \
+                                       .type_b = CUDA_R_32F,                                                           \
+                                       .type_c = CUDA_R_32F,                                                           \
+                                       .algo = CUBLAS_GEMM_DEFAULT};                                                   \
         ROUTE_OR_FORWARD(name, handle, transa, transb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc);                  \
     }
 
@@ -31,10 +47,26 @@
                         integer n, integer k, const float *alpha, const void *A, cudaDataType Atype, integer lda,      \
                         const void *B, cudaDataType Btype, integer ldb, const float *beta, void *C,                    \
                         cudaDataType Ctype, integer ldc) {                                                             \
-        const struct gemm_call call = {.entry = #name, .handle = handle, .op_a = transa, .op_b = transb,               \
-                                       .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta, .a = A, .b = B, .c = C,   \
-                                       .lda = lda, .ldb = ldb, .ldc = ldc, .batch = 1, .type_a = Atype,                \
-                                       .type_b = Btype, .type_c = Ctype, .algo = CUBLAS_GEMM_DEFAULT};                 \
+        const struct gemm_call call = {.entry = #name,                                                                 \
+                                       .handle = handle,                                                               \
+                                       .op_a = transa,                                                                 \
+                                       .op_b = transb,                                                                 \
+                                       .m = m,                                                                         \
+                                       .n = n,                                                                         \
+                                       .k = k,                                                                         \
+                                       .alpha = alpha,                                                                 \
+                                       .beta = beta,                                                                   \
+                                       .a = A,                                                                         \
+                                       .b = B,                                                                         \
+                                       .c = C,                                                                         \
+                                       .lda = lda,                                                                     \
+                                       .ldb = ldb,                                                                     \
+                                       .ldc = ldc,                                                                     \
+                                       .batch = 1,                                                                     \
+                                       .type_a = Atype,                                                                \
+                                       .type_b = Btype,                                                                \
+                                       .type_c = Ctype,                                                                \
+                                       .algo = CUBLAS_GEMM_DEFAULT};                                                   \
         ROUTE_OR_FORWARD(name, handle, transa, transb, m, n, k, alpha, A, Atype, lda, B, Btype, ldb, beta, C, Ctype,   \
                          ldc);                                                                                         \
     }
@@ -42,12 +74,29 @@
 #define GEMM_EX(name, integer)                                                                                         \
     cublasStatus_t name(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, integer m,          \
                         integer n, integer k, const void *alpha, const void *A, cudaDataType Atype, integer lda,       \
-                        const void *B, cudaDataType Btype, integer ldb, const void *beta, void *C,                     \
-                        cudaDataType Ctype, integer ldc, cublasComputeType_t computeType, cublasGemmAlgo_t algo) {     \
-        const struct gemm_call call = {.entry = #name, .handle = handle, .op_a = transa, .op_b = transb,               \
-                                       .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta, .a = A, .b = B, .c = C,   \
-                                       .lda = lda, .ldb = ldb, .ldc = ldc, .batch = 1, .type_a = Atype,                \
-                                       .type_b = Btype, .type_c = Ctype, .has_compute = true, .compute = computeType,  \
+                        const void *B, cudaDataType Btype, integer ldb, const void *beta, void *C, cudaDataType Ctype, \
+                        integer ldc, cublasComputeType_t computeType, cublasGemmAlgo_t algo) {                         \
+        const struct gemm_call call = {.entry = #name,                                                                 \
+                                       .handle = handle,                                                               \
+                                       .op_a = transa,                                                                 \
+                                       .op_b = transb,                                                                 \
+                                       .m = m,                                                                         \
+                                       .n = n,                                                                         \
+                                       .k = k,                                                                         \
+                                       .alpha = alpha,                                                                 \
+                                       .beta = beta,                                                                   \
+                                       .a = A,                                                                         \
+                                       .b = B,                                                                         \
+                                       .c = C,                                                                         \
+                                       .lda = lda,                                                                     \
+                                       .ldb = ldb,                                                                     \
+                                       .ldc = ldc,                                                                     \
+                                       .batch = 1,                                                                     \
+                                       .type_a = Atype,                                                                \
+                                       .type_b = Btype,                                                                \
+                                       .type_c = Ctype,                                                                \
+                                       .has_compute = true,                                                            \
+                                       .compute = computeType,                                                         \
                                        .algo = algo};                                                                  \
         ROUTE_OR_FORWARD(name, handle, transa, transb, m, n, k, alpha, A, Atype, lda, B, Btype, ldb, beta, C, Ctype,   \
                          ldc, computeType, algo);                                                                      \
@@ -58,11 +107,29 @@
                         integer n, integer k, const float *alpha, const float *A, integer lda, long long int strideA,  \
                         const float *B, integer ldb, long long int strideB, const float *beta, float *C, integer ldc,  \
                         long long int strideC, integer batchCount) {                                                   \
-        const struct gemm_call call = {.entry = #name, .handle = handle, .op_a = transa, .op_b = transb,               \
-                                       .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta, .a = A, .b = B, .c = C,   \
-                                       .lda = lda, .ldb = ldb, .ldc = ldc, .stride_a = strideA, .stride_b = strideB,   \
-                                       .stride_c = strideC, .batch = batchCount, .type_a = CUDA_R_32F,                 \
-                                       .type_b = CUDA_R_32F, .type_c = CUDA_R_32F, .algo = CUBLAS_GEMM_DEFAULT};       \
+        const struct gemm_call call = {.entry = #name,                                                                 \
+                                       .handle = handle,                                                               \
+                                       .op_a = transa,                                                                 \
+                                       .op_b = transb,                                                                 \
+                                       .m = m,                                                                         \
+                                       .n = n,                                                                         \
+                                       .k = k,                                                                         \
+                                       .alpha = alpha,                                                                 \
+                                       .beta = beta,                                                                   \
+                                       .a = A,                                                                         \
+                                       .b = B,                                                                         \
+                                       .c = C,                                                                         \
+                                       .lda = lda,                                                                     \
+                                       .ldb = ldb,                                                                     \
+                                       .ldc = ldc,                                                                     \
+                                       .stride_a = strideA,                                                            \
+                                       .stride_b = strideB,                                                            \
+                                       .stride_c = strideC,                                                            \
+                                       .batch = batchCount,                                                            \
+                                       .type_a = CUDA_R_32F,                                                           \
+                                       .type_b = CUDA_R_32F,                                                           \
+                                       .type_c = CUDA_R_32F,                                                           \
+                                       .algo = CUBLAS_GEMM_DEFAULT};                                                   \
         ROUTE_OR_FORWARD(name, handle, transa, transb, m, n, k, alpha, A, lda, strideA, B, ldb, strideB, beta, C, ldc, \
                          strideC, batchCount);                                                                         \
     }
@@ -73,11 +140,31 @@
                         long long int strideA, const void *B, cudaDataType Btype, integer ldb, long long int strideB,  \
                         const void *beta, void *C, cudaDataType Ctype, integer ldc, long long int strideC,             \
                         integer batchCount, cublasComputeType_t computeType, cublasGemmAlgo_t algo) {                  \
-        const struct gemm_call call = {.entry = #name, .handle = handle, .op_a = transa, .op_b = transb,               \
-                                       .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta, .a = A, .b = B, .c = C,   \
-                                       .lda = lda, .ldb = ldb, .ldc = ldc, .stride_a = strideA, .stride_b = strideB,   \
-                                       .stride_c = strideC, .batch = batchCount, .type_a = Atype, .type_b = Btype,     \
-                                       .type_c = Ctype, .has_compute = true, .compute = computeType, .algo = algo};    \
+        const struct gemm_call call = {.entry = #name,                                                                 \
+                                       .handle = handle,                                                               \
+                                       .op_a = transa,                                                                 \
+                                       .op_b = transb,                                                                 \
+                                       .m = m,                                                                         \
+                                       .n = n,                                                                         \
+                                       .k = k,                                                                         \
+                                       .alpha = alpha,                                                                 \
+                                       .beta = beta,                                                                   \
+                                       .a = A,                                                                         \
+                                       .b = B,                                                                         \
+                                       .c = C,                                                                         \
+                                       .lda = lda,                                                                     \
+                                       .ldb = ldb,                                                                     \
+                                       .ldc = ldc,                                                                     \
+                                       .stride_a = strideA,                                                            \
+                                       .stride_b = strideB,                                                            \
+                                       .stride_c = strideC,                                                            \
+                                       .batch = batchCount,                                                            \
+                                       .type_a = Atype,                                                                \
+                                       .type_b = Btype,                                                                \
+                                       .type_c = Ctype,                                                                \
+                                       .has_compute = true,                                                            \
+                                       .compute = computeType,                                                         \
+                                       .algo = algo};                                                                  \
         ROUTE_OR_FORWARD(name, handle, transa, transb, m, n, k, alpha, A, Atype, lda, strideA, B, Btype, ldb, strideB, \
                          beta, C, Ctype, ldc, strideC, batchCount, computeType, algo);                                 \
     }

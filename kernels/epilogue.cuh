@@ -27,7 +27,9 @@ DEVICE float scale(struct scalars s, float sum, const float *c) {
 }
 
 /* Shared floats per warp: 8 columns of 4 TM rows; the pad puts two neighbouring columns on different banks. */
-template <int TM> DEVICE constexpr int stage_floats(void) { return 8 * (4 * TM + 16); }
+template <int TM> DEVICE constexpr int stage_floats(void) {
+    return 8 * (4 * TM + 16);
+}
 
 /* Where a CTA's results go, and how they are scaled. */
 struct output {
@@ -57,8 +59,8 @@ DEVICE struct output output_of(const struct gemm_args &args, int split, int batc
 
 /* Straight from the registers, 64 bytes of a column at a time. */
 template <int TM, int TN>
-DEVICE void store_quads(const struct gemm_args &args, const struct output &o, const float (&acc)[TN][TM], int m0, int n0,
-                        int lane) {
+DEVICE void store_quads(const struct gemm_args &args, const struct output &o, const float (&acc)[TN][TM], int m0,
+                        int n0, int lane) {
     m0 += 4 * lane_along_m(lane);
     n0 += 4 * lane_along_n(lane);
 #pragma unroll
@@ -78,8 +80,8 @@ DEVICE void store_quads(const struct gemm_args &args, const struct output &o, co
 }
 
 template <int TM, int TN>
-DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (&acc)[TN][TM], int m0, int n0, int split,
-                       int batch, int lane) {
+DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (&acc)[TN][TM], int m0, int n0,
+                       int split, int batch, int lane) {
     static const int LD = 4 * TM + 16;
     const int lane_m = lane_along_m(lane), lane_n = lane_along_n(lane);
     const struct output o = output_of(args, split, batch);

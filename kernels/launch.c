@@ -14,15 +14,20 @@
 /* A kernel's host symbol is what cudaLaunchKernel wants; its true parameter list is of no interest here. */
 #define DECLARE(name, suffix, load_a, load_b) extern void name##_##suffix(void);
 #define ADDRESS(name, suffix, load_a, load_b) [load_a][load_b] = (const void *)name##_##suffix,
-#define VARIANT(name, ...)                    GEMM_LOADER_PAIRS(DECLARE, name)
-GEMM_FFMA_VARIANTS(VARIANT)
-#undef VARIANT
+#define SIMT(name, ...)                       GEMM_LOADER_PAIRS(DECLARE, name)
+#define STREAM(name, ...)                     GEMM_STREAM_LOADER_PAIRS(DECLARE, name)
+GEMM_SIMT_VARIANTS(SIMT)
+GEMM_STREAM_VARIANTS(STREAM)
+#undef SIMT
+#undef STREAM
 extern void splitk_reduce(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
-#define VARIANT(name, ...) {GEMM_LOADER_PAIRS(ADDRESS, name)},
-    GEMM_FFMA_VARIANTS(VARIANT)
-#undef VARIANT
+#define SIMT(name, ...)   [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
+#define STREAM(name, ...) [VARIANT_##name] = {GEMM_STREAM_LOADER_PAIRS(ADDRESS, name)},
+    GEMM_SIMT_VARIANTS(SIMT) GEMM_STREAM_VARIANTS(STREAM)
+#undef SIMT
+#undef STREAM
 };
 
 enum {

@@ -9,10 +9,16 @@
 
 #ifdef FASTGEMM_SIM
 
-DEVICE char *sim_shared_at(uint32_t address) { return (char *)sim_shared_memory() + address; }
-DEVICE uint32_t shared_at(const void *shared) { return (uint32_t)((const char *)shared - sim_shared_at(0)); }
+DEVICE char *sim_shared_at(uint32_t address) {
+    return (char *)sim_shared_memory() + address;
+}
+DEVICE uint32_t shared_at(const void *shared) {
+    return (uint32_t)((const char *)shared - sim_shared_at(0));
+}
 
-DEVICE void load_shared_16(float *to, uint32_t address) { *(float4 *)to = *(const float4 *)sim_shared_at(address); }
+DEVICE void load_shared_16(float *to, uint32_t address) {
+    *(float4 *)to = *(const float4 *)sim_shared_at(address);
+}
 
 DEVICE void cp_async_4_to(uint32_t address, const void *global, bool yes) {
     if (yes) sim_cp_async(sim_shared_at(address), global, 4, 4);
@@ -33,11 +39,15 @@ DEVICE void store_global_16(float *to, float4 value, bool past_l2) {
     *(float4 *)to = value;
 }
 
-DEVICE uint32_t kept(uint32_t x) { return x; }
+DEVICE uint32_t kept(uint32_t x) {
+    return x;
+}
 
 #else
 
-DEVICE uint32_t shared_at(const void *shared) { return shared_address(shared); }
+DEVICE uint32_t shared_at(const void *shared) {
+    return shared_address(shared);
+}
 
 DEVICE void load_shared_16(float *to, uint32_t address) {
     asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
@@ -78,7 +88,9 @@ DEVICE void store_global_16(float *to, float4 value, bool past_l2) {
 }
 
 /* `x`, as a value that the compiler cannot compute again: it stays in its register. */
-DEVICE uint32_t kept(uint32_t x) { return __shfl_sync(0xffffffffu, x, threadIdx.x % 32); }
+DEVICE uint32_t kept(uint32_t x) {
+    return __shfl_sync(0xffffffffu, x, threadIdx.x % 32);
+}
 
 #endif
 #endif

@@ -25,8 +25,12 @@ DEVICE void raster_tile(const struct gemm_args &args, int index, int *tile_m, in
  * A warp's lanes stand 4 along m by 8 along n. In this order lanes x and x^1 read the same of A, and x and x^2 the
  * same of B, which lets 16-byte shared loads run two quarter-warps at a time.
  */
-DEVICE int lane_along_m(int lane) { return lane >> 1 & 3; }
-DEVICE int lane_along_n(int lane) { return (lane & 1) | (lane >> 3 << 1); }
+DEVICE int lane_along_m(int lane) {
+    return lane >> 1 & 3;
+}
+DEVICE int lane_along_n(int lane) {
+    return (lane & 1) | (lane >> 3 << 1);
+}
 
 /* Byte offsets inside an operand tile: 32 bits keep the main loop lean, 64 take any leading dimension. */
 template <int WIDE> struct offset { typedef uint32_t type; };

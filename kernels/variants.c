@@ -10,6 +10,12 @@ const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
 #undef VARIANT
 };
 
+int gemm_variant_takes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
+#define PAIR(unused, suffix, load_a, load_b) || (a == (load_a) && b == (load_b))
+    return v->family != FAMILY_STREAM GEMM_STREAM_LOADER_PAIRS(PAIR, unused);
+#undef PAIR
+}
+
 /* The transposing loader pads each row of its tile by four floats (tile.cuh). */
 static int row_floats(int extent, enum gemm_loader loader) {
     return extent + (loader == LOAD_K4 ? 4 : 0);

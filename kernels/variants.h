@@ -30,10 +30,7 @@
     VARIANT(sgemm_fp16x3_wgmma_256x128x64, FP16X3, FP32, 90, 256, 128, 64, 8, 16, 4, 384, 1, 1)                        \
     VARIANT(sgemm_bf16x6_wgmma_256x128x64, BF16X6, FP32, 90, 256, 128, 64, 8, 16, 3, 384, 1, 1)
 
-/* Those with a kernel for each pair of loaders. */
-#define GEMM_FFMA_VARIANTS(VARIANT) GEMM_SIMT_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT)
-
-#define GEMM_VARIANTS(VARIANT) GEMM_FFMA_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)
+#define GEMM_VARIANTS(VARIANT) GEMM_SIMT_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)
 
 /*
  *   SIMT    fp32 FFMA
@@ -65,6 +62,12 @@ enum gemm_loader { LOAD_MN16, LOAD_MN4, LOAD_K4, LOADER_COUNT };
     X(__VA_ARGS__, ts, LOAD_K4, LOAD_MN4)                                                                              \
     X(__VA_ARGS__, tt, LOAD_K4, LOAD_K4)
 
+/* Those of the streaming family: with more 4-byte copies it would need more registers than there are. */
+#define GEMM_STREAM_LOADER_PAIRS(X, ...)                                                                               \
+    X(__VA_ARGS__, vv, LOAD_MN16, LOAD_MN16)                                                                           \
+    X(__VA_ARGS__, vt, LOAD_MN16, LOAD_K4)                                                                             \
+    X(__VA_ARGS__, tv, LOAD_K4, LOAD_MN16)
+
 struct gemm_variant {
     const char *name;
     enum gemm_family family;
@@ -86,6 +89,9 @@ extern const struct gemm_variant gemm_variants[VARIANT_COUNT];
 static inline int gemm_family_splits(enum gemm_family family) {
     return family == FAMILY_FP16X3 || family == FAMILY_BF16X6;
 }
+
+/* Whether a variant has a kernel for these loaders. */
+int gemm_variant_takes(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b);
 
 /* Dynamic shared memory of a variant's kernel for these loaders, in bytes. */
 int gemm_variant_shared_bytes(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b);

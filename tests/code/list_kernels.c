@@ -7,9 +7,11 @@
     printf(#name "_" #suffix " %d %d %d\n", gemm_variants[VARIANT_##name].threads,                                     \
            gemm_variants[VARIANT_##name].ctas_per_sm,                                                                  \
            gemm_variant_shared_bytes(&gemm_variants[VARIANT_##name], load_a, load_b));
-#define VARIANT(name, ...) GEMM_LOADER_PAIRS(ROW, name)
+#define SIMT(name, ...)   GEMM_LOADER_PAIRS(ROW, name)
+#define STREAM(name, ...) GEMM_STREAM_LOADER_PAIRS(ROW, name)
 
 int main(void) {
-    GEMM_FFMA_VARIANTS(VARIANT)
+    GEMM_SIMT_VARIANTS(SIMT)
+    GEMM_STREAM_VARIANTS(STREAM)
     return 0;
 }

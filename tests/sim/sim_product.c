@@ -42,8 +42,9 @@ static void make_operands(struct sim_product *p) {
     p->floats_a = x->stride_a * p->batch - (p->k ? x->lda - rows_a : 0);
     p->floats_b = x->stride_b * p->batch - (p->k ? x->ldb - rows_b : 0);
     p->floats_c = x->stride_d * p->batch - (x->ldd - p->m);
-    x->a = device_numbers(p->floats_a, 1);
-    x->b = device_numbers(p->floats_b, 2);
+    /* With k = 0 nobody reads them, but kernels reckon with their addresses. */
+    x->a = device_numbers(p->floats_a > 0 ? p->floats_a : 1, 1);
+    x->b = device_numbers(p->floats_b > 0 ? p->floats_b : 1, 2);
     x->d = device_numbers(p->floats_c, 3);
 }
 

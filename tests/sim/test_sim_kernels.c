@@ -25,6 +25,7 @@ static void try_everywhere(struct sim_product p) {
         for (int pair = 0; pair < LOADER_COUNT * LOADER_COUNT && simulated(v); pair++) {
             p.load_a = (enum gemm_loader)(pair / LOADER_COUNT);
             p.load_b = (enum gemm_loader)(pair % LOADER_COUNT);
+            if (!gemm_variant_takes(&gemm_variants[v], p.load_a, p.load_b)) continue;
             int wrong = sim_product_try(p, &gemm_variants[v]);
             if (wrong) print_error("%s, loaders %d %d: %d wrong\n", gemm_variants[v].name, p.load_a, p.load_b, wrong);
             assert_int_equal(wrong, 0);
@@ -49,7 +50,8 @@ static void test_several_tiles(void **state) {
     (void)state;
     for (int v = 0; v < VARIANT_COUNT; v++) {
         if (!simulated(v)) continue;
-        struct sim_product p = {.load_a = LOAD_MN4,
+        const bool any = gemm_variant_takes(&gemm_variants[v], LOAD_MN4, LOAD_K4);
+        struct sim_product p = {.load_a = any ? LOAD_MN4 : LOAD_MN16,
                                 .load_b = LOAD_K4,
                                 .m = 2 * gemm_variants[v].bm + 5,
                                 .n = gemm_variants[v].bn + 1,

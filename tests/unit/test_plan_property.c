@@ -203,6 +203,8 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     if (planes && p->batch > 65535) return "grid z";
     if (v->family == FAMILY_STREAM && p->k > v->bk) return "all of k in one tile";
     if (v->family == FAMILY_STREAM && p->ldd % 4) return "16-byte stores";
+    if (v->family == FAMILY_STREAM && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4)))
+        return "loaders";
     if (v->contract > p->contract) return "contract";
     if ((wide)p->m + v->bm > INT32_MAX || (wide)p->n + v->bn > INT32_MAX) return "rows or columns in 32 bits";
     if ((wide)p->k + (wide)v->bk * v->stages > INT32_MAX || p->batch > INT32_MAX) return "k or batch in 32 bits";
