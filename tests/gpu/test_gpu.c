@@ -85,18 +85,20 @@ static const char *words(const struct product *p) {
         }                                                                                                              \
     } while (0)
 
-/* The product as a forced streaming kernel takes it: a small K, columns of C a multiple of 16 bytes apart. */
+/* The product as a forced streaming kernel takes it: a small K, and nothing that is not a multiple of 16 bytes. */
 static struct product fitted(struct product p) {
+    const int most = gemm_variants[VARIANT_sgemm_stream_128x128x32].bk;
     if (!streaming) return p;
-    if (p.k > gemm_variants[VARIANT_sgemm_stream_128x128x32].bk)
-        p.k = gemm_variants[VARIANT_sgemm_stream_128x128x32].bk;
-    p.pad = 4 - (p.m + 2) % 4; /* C has two more (product.c) */
+    p.k = p.k < most ? p.k : most;
+    p.m = (p.m + 3) / 4 * 4, p.n = (p.n + 3) / 4 * 4;
+    p.pad = p.shift = 0;
     p.gap = p.gap / 4 * 4;
     return p;
 }
 
-/* alpha = 0 on the host leaves nothing to multiply. */
+/* alpha = 0 on the host leaves nothing to multiply; the streaming kernel wants one operand along its side of C. */
 static bool ours_to_serve(const struct product *p) {
+    if (streaming && p->op_a != CUBLAS_OP_N && p->op_b == CUBLAS_OP_N) return false;
     return forced && p->m && p->n && p->k && (p->device_scalars || p->alpha != 0.0f);
 }
 
