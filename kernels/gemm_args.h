@@ -10,11 +10,11 @@ struct gemm_args {
     const float *a, *b, *c; /* c may be d */
     float *d;
     /*
-     * Split-K: [split][batch][n][ld_partial], NULL without a split. To gemm_launch, all of the plan's scratch: planes of
-     * split operands first (split.h), then the partial sums.
+     * Split-K: [split][batch][n][ld_partial], NULL without a split. To gemm_launch, all of the plan's scratch: planes
+     * of split operands first (split.h), then the partial sums.
      */
     float *partial;
-    const float *alpha_ptr, *beta_ptr;  /* device scalars, or NULL: then the values below hold */
+    const float *alpha_ptr, *beta_ptr; /* device scalars, or NULL: then the values below hold */
     float alpha, beta;
     int64_t lda, ldb, ldc, ldd;
     int64_t stride_a, stride_b, stride_c, stride_d;

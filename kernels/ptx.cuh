@@ -10,16 +10,30 @@
 #ifdef FASTGEMM_SIM
 
 /* The copy lands when it is waited for; `bytes` below the width fills the rest with zeros. */
-DEVICE void cp_async_4(float *shared, const float *global, int bytes) { sim_cp_async(shared, global, 4, bytes); }
-DEVICE void cp_async_16(float *shared, const float *global, int bytes) { sim_cp_async(shared, global, 16, bytes); }
-DEVICE void cp_async_4(float *shared, const float *global) { sim_cp_async(shared, global, 4, 4); }
-DEVICE void cp_async_16(float *shared, const float *global) { sim_cp_async(shared, global, 16, 16); }
-DEVICE void cp_async_commit(void) { sim_cp_async_commit(); }
-template <int PENDING> DEVICE void cp_async_wait(void) { sim_cp_async_wait(PENDING); }
+DEVICE void cp_async_4(float *shared, const float *global, int bytes) {
+    sim_cp_async(shared, global, 4, bytes);
+}
+DEVICE void cp_async_16(float *shared, const float *global, int bytes) {
+    sim_cp_async(shared, global, 16, bytes);
+}
+DEVICE void cp_async_4(float *shared, const float *global) {
+    sim_cp_async(shared, global, 4, 4);
+}
+DEVICE void cp_async_16(float *shared, const float *global) {
+    sim_cp_async(shared, global, 16, 16);
+}
+DEVICE void cp_async_commit(void) {
+    sim_cp_async_commit();
+}
+template <int PENDING> DEVICE void cp_async_wait(void) {
+    sim_cp_async_wait(PENDING);
+}
 
 #else
 
-DEVICE uint32_t shared_address(const void *shared) { return (uint32_t)__cvta_generic_to_shared(shared); }
+DEVICE uint32_t shared_address(const void *shared) {
+    return (uint32_t)__cvta_generic_to_shared(shared);
+}
 
 /* Copies of 4 bytes go through L1 (.ca is the only form); those of 16 bypass it. */
 DEVICE void cp_async_4(float *shared, const float *global) {
@@ -41,7 +55,9 @@ DEVICE void cp_async_16(float *shared, const float *global, int bytes) {
                  : "memory");
 }
 
-DEVICE void cp_async_commit(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
+DEVICE void cp_async_commit(void) {
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
 
 /* Returns when at most PENDING of this thread's newest groups are still under way. */
 template <int PENDING> DEVICE void cp_async_wait(void) {
