@@ -45,17 +45,13 @@ struct product {
 };
 
 /* What may be odd about a call: the names that cublas_statuses.h uses. The last six are valid. */
+/* clang-format off */
 #define STANDIN_DEFECTS(X)                                                                                             \
-    X(NULL_HANDLE)                                                                                                     \
-    X(OP_A)                                                                                                            \
-    X(OP_B)                                                                                                            \
-    X(M_NEGATIVE)                                                                                                      \
-    X(N_NEGATIVE)                                                                                                      \
-    X(K_NEGATIVE)                                                                                                      \
-    X(LDA_SMALL) X(LDB_SMALL) X(LDC_SMALL) X(LDA_ZERO_EMPTY) X(NULL_ALPHA) X(NULL_BETA) X(NULL_C) X(EMPTY)             \
-        X(NULL_A_EMPTY) X(BATCH_NEGATIVE) X(BATCH_ZERO) X(COMPUTE_16F) X(COMPUTE_16F_PEDANTIC) X(COMPUTE_64F)          \
-            X(COMPUTE_32F) X(COMPUTE_32F_PEDANTIC) X(COMPUTE_32F_FAST_16F) X(COMPUTE_32F_FAST_16BF)                    \
-                X(COMPUTE_32F_FAST_TF32) X(COMPUTE_32F_EMULATED_16BFX9)
+    X(NULL_HANDLE) X(OP_A) X(OP_B) X(M_NEGATIVE) X(N_NEGATIVE) X(K_NEGATIVE) X(LDA_SMALL) X(LDB_SMALL) X(LDC_SMALL)    \
+    X(LDA_ZERO_EMPTY) X(NULL_ALPHA) X(NULL_BETA) X(NULL_C) X(EMPTY) X(NULL_A_EMPTY) X(BATCH_NEGATIVE) X(BATCH_ZERO)    \
+    X(COMPUTE_16F) X(COMPUTE_16F_PEDANTIC) X(COMPUTE_64F) X(COMPUTE_32F) X(COMPUTE_32F_PEDANTIC)                       \
+    X(COMPUTE_32F_FAST_16F) X(COMPUTE_32F_FAST_16BF) X(COMPUTE_32F_FAST_TF32) X(COMPUTE_32F_EMULATED_16BFX9)
+/* clang-format on */
 
 enum defect {
     DEFECT_NONE,
