@@ -3,6 +3,9 @@
  *
  * Where D is aligned, 16-byte stores. Elsewhere a warp turns its tile round in its own strip of shared memory, eight
  * columns at a time, so that global memory sees full 128-byte lines whatever the alignment of D.
+ *
+ * A bias and an activation are a second step, for the few calls that ask for them: a warp reads back what it has just
+ * stored. So the first step is the same code for all calls, and neither its registers nor its length grow.
  */
 #ifndef FASTGEMM_EPILOGUE_CUH
 #define FASTGEMM_EPILOGUE_CUH
@@ -25,6 +28,78 @@ DEVICE float scale(struct scalars s, float sum, const float *c) {
     float value = s.alpha == 0.0f ? 0.0f : s.alpha * sum;
     return s.beta == 0.0f ? value : fmaf(s.beta, *c, value);
 }
+
+/* ---- bias and activation ---- */
+
+/* The form with tanh, as cuBLAS has it. */
+DEVICE float gelu(float x) {
+    const float root = 0.79788456f, cubic = 0.044715f; /* sqrt(2 / pi) */
+    return 0.5f * x * (1.0f + tanhf(root * fmaf(cubic * x * x, x, x)));
+}
+
+/* A NaN stays one. */
+DEVICE float relu(float x) {
+    return x < 0.0f ? 0.0f : x;
+}
+
+DEVICE bool finishes(const struct gemm_args &args) {
+    return args.bias || args.activation != ACTIVATION_none;
+}
+
+/* What alpha op(A) op(B) + beta C at m, n becomes. */
+DEVICE float finish(const struct gemm_args &args, float value, int64_t batch, int m, int64_t n) {
+    if (args.bias) value += args.bias[batch * args.stride_bias + (args.bias_along_n ? n : m)];
+    if (args.activation == ACTIVATION_relu) value = relu(value);
+    if (args.activation == ACTIVATION_gelu) value = gelu(value);
+    return value;
+}
+
+/*
+ * The second step: a warp's rectangle of D, from m0, n0 on, which its lanes have stored; what lies outside D is left
+ * out here. To be called by all 32 lanes, unless what they stored are partial sums.
+ */
+DEVICE void finish_tile(const struct gemm_args &args, int64_t batch, int m0, int n0, int rows, int columns, int lane) {
+    static const int UNDER_WAY = 8;
+    float *d = args.d + batch * args.stride_d;
+    __syncwarp();
+#pragma unroll 1
+    for (int at = 0; at < (rows + 31) / 32 * columns; at += UNDER_WAY) {
+        const int row = at / columns * 32 + lane, m = m0 + row, n = n0 + at % columns;
+        const bool inside = row < rows && m < args.m;
+        float value[UNDER_WAY];
+#pragma unroll
+        for (int i = 0; i < UNDER_WAY; i++)
+            if (inside && n + i < args.n) value[i] = d[(int64_t)(n + i) * args.ldd + m];
+#pragma unroll
+        for (int i = 0; i < UNDER_WAY; i++)
+            if (inside && n + i < args.n) d[(int64_t)(n + i) * args.ldd + m] = finish(args, value[i], batch, m, n + i);
+    }
+}
+
+/* ---- from a sum of partial sums ---- */
+
+/* Four rows of a column, or those of them that there are. */
+DEVICE void store_rows(const struct gemm_args &args, struct scalars s, int64_t batch, int m, int64_t n, float4 sum) {
+    const float sums[4] = {sum.x, sum.y, sum.z, sum.w};
+    const float *c = args.c + batch * args.stride_c + n * args.ldc + m;
+    float *d = args.d + batch * args.stride_d + n * args.ldd + m;
+    float x[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        x[i] = 0.0f;
+        if (m + i < args.m) x[i] = scale(s, sums[i], c + i);
+        if (m + i < args.m && finishes(args)) x[i] = finish(args, x[i], batch, m + i, n);
+    }
+    if ((uintptr_t)d % 16 == 0 && m + 3 < args.m) {
+        *(float4 *)d = make_float4(x[0], x[1], x[2], x[3]);
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        if (m + i < args.m) d[i] = x[i];
+}
+
+/* ---- from accumulators ---- */
 
 /* Shared floats per warp: 8 columns of 4 TM rows; the pad puts two neighbouring columns on different banks. */
 template <int TM> DEVICE constexpr int stage_floats(void) {
@@ -51,7 +126,7 @@ DEVICE struct output output_of(const struct gemm_args &args, int split, int batc
         o.d = args.d + batch * args.stride_d;
         o.ldc = args.ldc;
         o.ldd = args.ldd;
-        o.past_l2 = (int64_t)args.m * args.n * args.batch > 1 << 25;
+        o.past_l2 = (int64_t)args.m * args.n * args.batch > 1 << 25 && !finishes(args);
     }
     o.quads = (args.m | o.ldc | o.ldd) % 4 == 0 && ((uintptr_t)o.c | (uintptr_t)o.d) % 16 == 0;
     return o;
@@ -79,13 +154,12 @@ DEVICE void store_quads(const struct gemm_args &args, const struct output &o, co
     }
 }
 
+/* By way of shared memory, a column at a time. */
 template <int TM, int TN>
-DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (&acc)[TN][TM], int m0, int n0,
-                       int split, int batch, int lane) {
+DEVICE void store_columns(const struct gemm_args &args, const struct output &o, float *strip,
+                          const float (&acc)[TN][TM], int m0, int n0, int lane) {
     static const int LD = 4 * TM + 16;
     const int lane_m = lane_along_m(lane), lane_n = lane_along_n(lane);
-    const struct output o = output_of(args, split, batch);
-    if (o.quads) return store_quads<TM, TN>(args, o, acc, m0, n0, lane);
 #pragma unroll
     for (int j = 0; j < TN; j++) {
         __syncwarp();
@@ -107,6 +181,17 @@ DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (
             }
         }
     }
+}
+
+template <int TM, int TN>
+DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (&acc)[TN][TM], int m0, int n0,
+                       int split, int batch, int lane) {
+    const struct output o = output_of(args, split, batch);
+    if (o.quads)
+        store_quads<TM, TN>(args, o, acc, m0, n0, lane);
+    else
+        store_columns<TM, TN>(args, o, strip, acc, m0, n0, lane);
+    if (finishes(args) && !args.partial) finish_tile(args, batch, m0, n0, 4 * TM, 8 * TN, lane);
 }
 
 #endif

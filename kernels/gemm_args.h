@@ -6,6 +6,15 @@
 
 #include <stdint.h>
 
+/* What an element of D becomes at last, after alpha, beta and the bias. */
+#define GEMM_ACTIVATIONS(X) X(none) X(relu) X(gelu)
+enum gemm_activation {
+#define X(name) ACTIVATION_##name,
+    GEMM_ACTIVATIONS(X)
+#undef X
+        ACTIVATION_COUNT
+};
+
 struct gemm_args {
     const float *a, *b, *c; /* c may be d */
     float *d;
@@ -19,6 +28,10 @@ struct gemm_args {
     int64_t lda, ldb, ldc, ldd;
     int64_t stride_a, stride_b, stride_c, stride_d;
     int64_t ld_partial;
+    const float *bias;   /* added to D: an element for each m (or n), NULL: none */
+    int64_t stride_bias; /* from one matrix of the batch to the next */
+    int bias_along_n;
+    int activation; /* enum gemm_activation */
     int m, n, k, batch;
     int splits, k_per_split; /* k_per_split is a multiple of the CTA tile's k, but for one split */
     int tiles_m, tiles_n;

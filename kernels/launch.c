@@ -137,6 +137,7 @@ int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gem
         args.b += args.batch * args.stride_b;
         args.c += args.batch * args.stride_c;
         args.d += args.batch * args.stride_d;
+        if (args.bias) args.bias += args.batch * args.stride_bias;
     }
     return error;
 }

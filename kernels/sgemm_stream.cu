@@ -3,7 +3,10 @@
 
 #define KERNEL_FOR(name, bm, bn, bk, tm, tn, stages, threads, ctas, wide, suffix, load_a, load_b)                      \
     KERNEL(name##_##suffix, threads, ctas) {                                                                           \
-        sgemm_stream<bm, bn, bk, tm, tn, load_a, load_b, wide>(args);                                                  \
+        if (finishes(args))                                                                                            \
+            sgemm_stream<bm, bn, bk, tm, tn, load_a, load_b, wide, 1>(args);                                           \
+        else                                                                                                           \
+            sgemm_stream<bm, bn, bk, tm, tn, load_a, load_b, wide, 0>(args);                                           \
     }
 
 #define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \

@@ -65,7 +65,8 @@ DEVICE struct stream_tile stream_tile_after(const struct gemm_args &args, struct
     return t;
 }
 
-template <int BM, int BN, int BK, int TM, int TN, int LOAD_A, int LOAD_B, int WIDE>
+/* FINISH: with a bias or an activation; its second step wants the registers that offsets would hold meanwhile. */
+template <int BM, int BN, int BK, int TM, int TN, int LOAD_A, int LOAD_B, int WIDE, int FINISH>
 DEVICE void sgemm_stream(const struct gemm_args &args) {
     static const int WARPS_M = BM / (4 * TM), WARPS_N = BN / (8 * TN), THREADS = 32 * WARPS_M * WARPS_N, STEPS = 8;
     typedef operand_loader<LOAD_A, BM, BK, THREADS, WIDE> loader_a;
@@ -74,8 +75,8 @@ DEVICE void sgemm_stream(const struct gemm_args &args) {
     SHARED_MEMORY(shared);
     const uint32_t tile_a = shared_at(shared), tile_b = tile_a + loader_a::STAGE_BYTES;
     const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
-    const int in_m = warp % WARPS_M * 4 * TM + 4 * lane_along_m(lane);
-    const int in_n = warp / WARPS_M * 8 * TN + 4 * lane_along_n(lane);
+    const int warp_m = warp % WARPS_M * 4 * TM, warp_n = warp / WARPS_M * 8 * TN;
+    const int in_m = warp_m + 4 * lane_along_m(lane), in_n = warp_n + 4 * lane_along_n(lane);
     const uint32_t from_a = tile_a + 4 * in_m, from_b = tile_b + 4 * in_n;
     const struct scalars s = read_scalars(args);
     const bool aligned = ((uintptr_t)args.d | (uint64_t)args.ldd * 4 | (uint64_t)args.stride_d * 4) % 16 == 0;
@@ -120,7 +121,7 @@ DEVICE void sgemm_stream(const struct gemm_args &args) {
         if (index + 1 < last) {
             const float *matrix = args.a + then.batch * args.stride_a;
             const bool edge = then.m == args.tiles_m - 1;
-            if (edge || was_edge)
+            if (FINISH || edge || was_edge)
                 load_a.init(matrix, args.lda, then.m * BM, args.m, 0, args.k, thread, tile_a);
             else
                 load_a.tile = (const char *)(matrix + then.m * BM * (loader_a::ALONG_K ? args.lda : 1));
@@ -140,6 +141,7 @@ DEVICE void sgemm_stream(const struct gemm_args &args) {
                                     s.alpha, acc);
             else
                 store_edge<TM, TN>(args, s, acc, now.batch, m0 + in_m, n0 + in_n);
+            if (FINISH) finish_tile(args, now.batch, m0 + warp_m, n0 + warp_n, 4 * TM, 8 * TN, lane);
         }
         now = then;
         then = stream_tile_after(args, then);

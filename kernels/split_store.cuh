@@ -129,6 +129,11 @@ DEVICE bool moderate(float x) {
     return x >= 0x1p-60f && x <= 0x1p60f;
 }
 
+/* A call, so that it takes no registers from those who do without. */
+static __device__ __noinline__ void finish_stored(const struct gemm_args &args, int batch, int m0, int n0, int lane) {
+    finish_tile(args, batch, m0, n0, SPLIT_TILE_M, 16, lane);
+}
+
 /* From the sums of scaled operands to memory: to D, or raw into scratch when K is split. */
 DEVICE void store(const struct split_args &args, const float (&acc)[2][64], const struct work &w, int warpgroup,
                   int thread) {
@@ -150,6 +155,9 @@ DEVICE void store(const struct split_args &args, const float (&acc)[2][64], cons
         store_plain<0, 1>(o, acc, inverse_m, inverse_n);
     else
         store_plain<0, 0>(o, acc, inverse_m, inverse_n);
+    const int warp_n = w.tile_n * SPLIT_TILE_N + warpgroup * 64 + thread / 32 * 16;
+    if (finishes(args.gemm) && !args.gemm.partial)
+        finish_stored(args.gemm, w.batch, w.tile_m * SPLIT_TILE_M, warp_n, thread % 32);
 }
 
 #endif

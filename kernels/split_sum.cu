@@ -25,10 +25,5 @@ KERNEL_OF(struct gemm_args, split_sum, 256, 4) {
         sum.z += term.z;
         sum.w += term.w;
     }
-    const float *c = args.c + batch * args.stride_c + n * args.ldc + m;
-    float *d = args.d + batch * args.stride_d + n * args.ldd + m;
-    if (m < args.m) d[0] = scale(s, sum.x, c);
-    if (m + 1 < args.m) d[1] = scale(s, sum.y, c + 1);
-    if (m + 2 < args.m) d[2] = scale(s, sum.z, c + 2);
-    if (m + 3 < args.m) d[3] = scale(s, sum.w, c + 3);
+    store_rows(args, s, batch, m, n, sum);
 }

@@ -1,6 +1,6 @@
 /*
  * The second half of split-K: adds the partial tiles of each element in a fixed order, so that the same call gives the
- * same bits, and applies alpha and beta.
+ * same bits, and finishes it as a kernel without a split would.
  */
 #include "epilogue.cuh"
 
@@ -19,20 +19,6 @@ DEVICE float4 sum_of_splits(const struct gemm_args &args, int batch, int64_t n, 
     for (int split = first; split < args.splits; split += step)
         sum = add(sum, *(const float4 *)(partial + split * next));
     return sum;
-}
-
-DEVICE void store_rows(const struct gemm_args &args, struct scalars s, int batch, int64_t n, int m, float4 sum) {
-    const float *c = args.c + batch * args.stride_c + n * args.ldc + m;
-    float *d = args.d + batch * args.stride_d + n * args.ldd + m;
-    if ((uintptr_t)d % 16 == 0 && m + 3 < args.m) {
-        *(float4 *)d =
-            make_float4(scale(s, sum.x, c), scale(s, sum.y, c + 1), scale(s, sum.z, c + 2), scale(s, sum.w, c + 3));
-        return;
-    }
-    d[0] = scale(s, sum.x, c);
-    if (m + 1 < args.m) d[1] = scale(s, sum.y, c + 1);
-    if (m + 2 < args.m) d[2] = scale(s, sum.z, c + 2);
-    if (m + 3 < args.m) d[3] = scale(s, sum.w, c + 3);
 }
 
 /*
@@ -57,7 +43,7 @@ KERNEL(splitk_reduce, 256, 1) {
                 for (int i = 1; i < WARPS && warp == 0; i++) sum = add(sum, sums[i * LANES + lane]);
                 __syncthreads();
             }
-            if (inside && (!sharing || warp == 0)) store_rows(args, s, batch, n, m, sum);
+            if (inside && (!sharing || warp == 0)) store_rows(args, s, batch, m, n, sum);
         }
     }
 }

@@ -32,8 +32,8 @@ class Kernel:
         return self.count("LDL") + self.count("STL")
 
     def main_loop(self):
-        """The instructions of the backward branch's span that holds most FMAs: the smallest such span."""
-        best = (0, 0, self.code)
+        """The smallest span of a backward branch that holds half of the FMAs that any holds (a kernel may have two)."""
+        spans = []
         for at, word in enumerate(self.code):
             if bits(word, 0, 12) != BRANCH:
                 continue
@@ -42,9 +42,10 @@ class Kernel:
                     continue
                 span = self.code[target : at + 1]
                 weight = sum(bits(w, 0, 12) in MATH for w in span)
-                if weight and (weight, -len(span)) > best[:2]:
-                    best = (weight, -len(span), span)
-        return best[2]
+                if weight:
+                    spans.append((weight, span))
+        most = max((weight for weight, _ in spans), default=0)
+        return min((span for weight, span in spans if 2 * weight >= most), key=len, default=self.code)
 
     def ffma_share(self):
         loop = self.main_loop()

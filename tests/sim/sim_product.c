@@ -70,6 +70,16 @@ static void make_scalars(struct sim_product *p) {
     p->args.alpha = p->args.beta = nanf("");
 }
 
+static void make_epilogue(struct sim_product *p) {
+    const int64_t count = p->bias == BIAS_ALONG_N ? p->n : p->m, stride = count + 3;
+    p->args.activation = p->activation;
+    if (p->bias == NO_BIAS) return;
+    p->bias_values = device_numbers(stride * (p->batch - 1) + count, 5);
+    p->args.bias = p->bias_values;
+    p->args.bias_along_n = p->bias == BIAS_ALONG_N;
+    p->args.stride_bias = stride;
+}
+
 static void make_split(struct sim_product *p, const struct gemm_variant *v) {
     struct gemm_args *x = &p->args;
     int wanted = p->splits > 1 ? p->splits : 1;
@@ -98,6 +108,7 @@ void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
     make_operands(p);
     make_c(p);
     make_scalars(p);
+    make_epilogue(p);
     make_split(p, v);
 }
 
@@ -107,6 +118,7 @@ void sim_product_free(struct sim_product *p) {
     cudaFree(p->args.d);
     cudaFree(p->args.partial);
     cudaFree(p->device_scalars);
+    cudaFree(p->bias_values);
     free(p->c_before);
 }
 
@@ -125,6 +137,20 @@ static double element_of_b(const struct sim_product *p, int batch, int l, int j)
     return x->b[batch * x->stride_b + (p->load_b == LOAD_K4 ? l + j * x->ldb : j + l * x->ldb)];
 }
 
+static double activated(const struct sim_product *p, double x) {
+    if (p->activation == ACTIVATION_relu) return x > 0 ? x : 0;
+    if (p->activation == ACTIVATION_gelu) return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+    return x;
+}
+
+/* The steepest that an activation is, and what it may lose itself. */
+static double slope_of(const struct sim_product *p) {
+    return p->activation == ACTIVATION_gelu ? 1.13 : 1;
+}
+static double rounding_of(const struct sim_product *p, double x) {
+    return p->activation == ACTIVATION_gelu ? ldexp(fabs(x), -22) : 0;
+}
+
 static int element_wrong(const struct sim_product *p, int batch, int i, int j) {
     const double unit = ldexp(1, -24), gamma = (p->k + 2) * unit / (1 - (p->k + 2) * unit);
     int64_t at = batch * p->args.stride_d + j * p->args.ldd + i;
@@ -140,7 +166,12 @@ static int element_wrong(const struct sim_product *p, int batch, int i, int j) {
         sum += (double)p->beta * p->c_before[at];
         size += fabs((double)p->beta * p->c_before[at]);
     }
-    return !(fabs(p->args.d[at] - sum) <= gamma * size);
+    if (p->bias != NO_BIAS) {
+        double bias = p->bias_values[batch * p->args.stride_bias + (p->bias == BIAS_ALONG_N ? j : i)];
+        sum += bias;
+        size += fabs(bias);
+    }
+    return !(fabs(p->args.d[at] - activated(p, sum)) <= slope_of(p) * gamma * size + rounding_of(p, sum));
 }
 
 static int padding_changed(const struct sim_product *p) {

@@ -16,10 +16,13 @@ struct sim_product {
     int pad; /* added to each leading dimension */
     float alpha, beta;
     int scalars_on_device;
+    enum sim_bias { NO_BIAS, BIAS_ALONG_M, BIAS_ALONG_N } bias;
+    int activation; /* enum gemm_activation */
     /* filled by sim_product_make */
     struct gemm_args args;
     float *c_before; /* on the host */
     float *device_scalars;
+    float *bias_values; /* as the kernel has them */
     int64_t floats_a, floats_b, floats_c;
     const struct gemm_variant *variant;
 };
@@ -31,7 +34,10 @@ void sim_product_free(struct sim_product *product);
 /* Runs it; the cudaError_t of launch and synchronisation. */
 int sim_product_run(struct sim_product *product);
 
-/* Elements of D that break |err| <= gamma(k + 2) (|alpha| |A| |B| + |beta| |C|), or lie in the padding and changed. */
+/*
+ * Elements of D that break |err| <= gamma(k + 2) (|alpha| |A| |B| + |beta| |C| + |bias|), or lie in the padding and
+ * changed. An activation may add its own rounding.
+ */
 int sim_product_wrong(const struct sim_product *product);
 
 /* All of it: make, run, check, free. Negative: the launch failed. */

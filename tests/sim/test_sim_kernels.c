@@ -81,6 +81,23 @@ static void test_nothing_to_sum_scales_c(void **state) {
     try_everywhere((struct sim_product){.m = 9, .n = 5, .k = 0, .alpha = 1, .beta = 2});
 }
 
+/* Every bias with every activation, with and without a split of K. */
+static void test_epilogues(void **state) {
+    (void)state;
+    for (int bias = NO_BIAS; bias <= BIAS_ALONG_N; bias++)
+        for (int activation = 0; activation < ACTIVATION_COUNT; activation++) {
+            struct sim_product p = {.m = 35, .n = 18, .k = 23, .pad = 1, .batch = 2, .alpha = 2, .beta = 0};
+            p.bias = (enum sim_bias)bias;
+            p.activation = activation;
+            try_everywhere(p);
+            p.pad = 0;
+            p.beta = -1;
+            p.m = 36;
+            p.splits = bias == BIAS_ALONG_N ? 3 : 1;
+            try_everywhere(p);
+        }
+}
+
 static void test_every_order_of_threads(void **state) {
     static const char *const orders[] = {"forward", "reverse", "warps", "shuffle", "shuffle:7", "shuffle:8"};
     (void)state;
@@ -115,6 +132,7 @@ int main(void) {
         TEST(test_split_k),
         TEST(test_scalars_on_device),
         TEST(test_nothing_to_sum_scales_c),
+        TEST(test_epilogues),
         TEST(test_every_order_of_threads),
         TEST(test_launches_are_counted_by_name),
     };
