@@ -1,8 +1,6 @@
 /* The road of one call. The cheapest questions come first, so that a call that is forwarded loses little. */
 #include "dispatch.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include <cuda_runtime_api.h>
@@ -12,29 +10,12 @@
 #include "../policy/plan_args.h"
 #include "../policy/profile.h"
 #include "contract.h"
+#include "cuda_use.h"
 #include "device_traits.h"
 #include "plan_cache.h"
 #include "report.h"
 #include "scratch.h"
 #include "settings.h"
-
-/* CUDA does not survive a fork: a child of a process that used it gets cuBLAS's own answer. */
-static atomic_bool cuda_used, cuda_lost;
-
-static void in_child(void) {
-    if (atomic_load(&cuda_used)) atomic_store(&cuda_lost, true);
-}
-
-static void watch_forks(void) {
-    pthread_atfork(NULL, NULL, in_child);
-}
-
-static void note_cuda_use(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    if (atomic_load_explicit(&cuda_used, memory_order_relaxed)) return;
-    pthread_once(&once, watch_forks);
-    atomic_store(&cuda_used, true);
-}
 
 /* What the words of the call say; the handle's modes come later. */
 static enum gemm_reason guard_call(const struct gemm_call *c) {
@@ -97,23 +78,26 @@ static struct gemm_args fill_args(const struct gemm_call *c, const struct gemm_p
 struct place {
     struct gemm_device traits;
     int device;
+    bool capturing; /* the stream, into a graph; known once there is a plan */
     struct handle_modes modes;
     struct workspace workspace;
+    struct handle_state *state;
 };
 
 static enum gemm_reason find_place(struct place *place, struct handle_view view) {
     enum gemm_reason reason = REASON_no_device;
-    if (atomic_load_explicit(&cuda_lost, memory_order_relaxed)) return reason;
+    if (cuda_use_lost()) return reason;
     place->device = device_current();
     const struct gemm_device *traits = device_traits_of(place->device, &reason);
     if (!traits) return reason;
-    note_cuda_use();
+    cuda_use_note();
     int made_on = handle_state_device(view.state);
     if (made_on != DEVICE_UNKNOWN && made_on != place->device) return REASON_foreign_stream;
     place->traits = *traits;
     if (place->modes.sm_count_target > 0 && place->modes.sm_count_target < traits->sm_count)
         place->traits.sm_count = place->modes.sm_count_target;
     place->workspace = handle_state_workspace(view.state);
+    place->state = view.state;
     return REASON_routed;
 }
 
@@ -127,37 +111,48 @@ static enum gemm_reason ask_capture(cudaStream_t stream, bool *capturing) {
     return status == cudaStreamCaptureStatusInvalidated ? REASON_capture : REASON_routed;
 }
 
+/* A plan with fewer splits than it should have may be this much slower; beyond, no measurement speaks for it. */
+static const double SLOWER_UNSPLIT = 1.05;
+
 /*
- * A plan and what it may use are settled together. First as if nothing were captured: most calls that are forwarded
- * need no more, and the stream is asked only for those that run here.
+ * A plan and what it may use are settled together. First as if there were all the scratch that the user allows: most
+ * calls that are forwarded need no more, and the stream is asked only for those that run here. The workspace is used
+ * where it suffices, but does not change the plan: the same call gets the same split, and the same bits, on every
+ * handle.
  */
-static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_problem *p, const struct place *place,
+static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_problem *p, struct place *place,
                                   const struct toggles *toggles) {
-    struct gemm_limits limits = {0};
-    int64_t pool = scratch_pool_bytes(place->device, (int64_t)toggles->workspace_mb << 20);
-    limits.scratch_bytes = scratch_limit(&place->workspace, false, pool);
-    limits.planes_bytes = scratch_planes_limit(&place->workspace, false, pool);
+    const int64_t allowed = scratch_limit(&place->workspace, (int64_t)toggles->workspace_mb << 20);
+    struct gemm_limits limits = {.scratch_bytes = allowed, .planes_bytes = allowed};
     *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
     if (!plan->variant) return plan->reason;
-    enum gemm_reason reason = ask_capture(place->modes.stream, &limits.capturing);
-    if (reason != REASON_routed || !limits.capturing) return reason;
-    limits.scratch_bytes = scratch_limit(&place->workspace, true, pool);
-    limits.planes_bytes = scratch_planes_limit(&place->workspace, true, pool);
+    enum gemm_reason reason = ask_capture(place->modes.stream, &place->capturing);
+    if (reason != REASON_routed || !plan->scratch_bytes) return reason;
+    const int64_t pool = place->capturing ? 0 : scratch_pool_bytes(place->device, allowed);
+    const int64_t room = scratch_limit(&place->workspace, pool);
+    if (plan->scratch_bytes <= room) return reason;
+    limits.planes_bytes = room; /* there may be a kernel that needs none */
     *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
-    return plan->reason;
+    if (!plan->variant || plan->scratch_bytes <= room) return plan->reason;
+    const double with_scratch = plan->predicted_s;
+    limits.scratch_bytes = room;
+    *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
+    if (!plan->variant || toggles->kernel >= 0) return plan->reason;
+    return plan->predicted_s > SLOWER_UNSPLIT * with_scratch ? REASON_no_scratch : REASON_routed;
 }
 
 static enum gemm_reason run(const struct gemm_call *c, const struct gemm_problem *p, const struct gemm_plan *plan,
                             const struct place *place) {
     struct scratch scratch = {0};
     if (plan->scratch_bytes) {
-        scratch = scratch_take(&place->workspace, plan->scratch_bytes, place->device, place->modes.stream);
+        const struct scratch_order order = {plan->scratch_bytes, place->device, place->modes.stream, place->capturing};
+        scratch = scratch_take(place->state, &place->workspace, &order);
         if (!scratch.address) return REASON_no_scratch;
     }
     struct gemm_args args = fill_args(c, p, plan, scratch.address);
     args.ctas = place->traits.sm_count;
     int error = gemm_launch(plan->variant, gemm_loader_a(p), gemm_loader_b(p), args, place->modes.stream);
-    scratch_give(scratch, place->modes.stream);
+    if (plan->scratch_bytes) scratch_give(&scratch, place->modes.stream);
     return error ? REASON_launch_failed : REASON_routed;
 }
 
@@ -174,6 +169,7 @@ static enum gemm_reason route(struct gemm_plan *plan, struct gemm_problem *p, co
     enum gemm_reason reason = guard_call(c);
     if (reason == REASON_routed) reason = guard_problem(p, c);
     if (reason != REASON_routed) return reason;
+    if (settings()->toggles.kernel < 0 && measured_too_small(p)) return REASON_too_small;
     if (!handle_state_modes(view.real, c->handle, &place.modes)) return REASON_invalid;
     reason = contract_owed(c, &place.modes, settings(), &p->contract);
     if (reason == REASON_routed) reason = describe_scalars(p, c, &place.modes);

@@ -1,6 +1,7 @@
 /* The doors that tell about handles: which copy made one, and which scratch the caller gave it. Recorded, forwarded. */
 #include "device_traits.h"
 #include "handle_state.h"
+#include "scratch.h"
 #include "settings.h"
 
 #define CALLER() __builtin_extract_return_addr(__builtin_return_address(0))
@@ -35,6 +36,8 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
     const struct handle_view view = handle_state_find(handle, CALLER());
     if (!view.real || !view.real->cublasDestroy_v2) return CUBLAS_STATUS_NOT_INITIALIZED;
-    handle_state_forget(handle);
-    return view.real->cublasDestroy_v2(handle);
+    struct handle_scratch *kept = handle_state_forget(handle);
+    cublasStatus_t status = view.real->cublasDestroy_v2(handle);
+    scratch_drop(kept);
+    return status;
 }

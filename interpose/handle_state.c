@@ -19,6 +19,7 @@ struct handle_state {
     _Atomic(const struct real_cublas *) real;
     _Atomic(void *) workspace;
     atomic_size_t workspace_size;
+    _Atomic(struct handle_scratch *) scratch;
     atomic_int device;
 };
 
@@ -119,11 +120,20 @@ void handle_state_created(cublasHandle_t handle, const struct real_cublas *real,
     release();
 }
 
-void handle_state_forget(cublasHandle_t handle) {
+struct handle_scratch *handle_state_forget(cublasHandle_t handle) {
+    struct handle_scratch *scratch = NULL;
     hold_for_change();
     struct handle_state *slot = handle ? find(handle) : NULL;
-    if (slot) atomic_store_explicit(&slot->handle, GONE, memory_order_release);
+    if (slot) {
+        scratch = atomic_exchange(&slot->scratch, NULL);
+        atomic_store_explicit(&slot->handle, GONE, memory_order_release);
+    }
     release();
+    return scratch;
+}
+
+_Atomic(struct handle_scratch *) *handle_state_scratch(struct handle_state *state) {
+    return &state->scratch;
 }
 
 void handle_state_set_workspace(struct handle_state *state, void *address, size_t size) {

@@ -25,6 +25,7 @@ struct workspace {
 enum { DEVICE_UNKNOWN = -1 };
 
 struct handle_state;
+struct handle_scratch; /* scratch.h */
 
 /* A handle as a door sees it. `real` is NULL when no cuBLAS is loaded, `state` when nothing is recorded. */
 struct handle_view {
@@ -41,8 +42,14 @@ struct handle_view handle_state_find(cublasHandle_t handle, const void *caller);
 /* A handle has just been made by this copy, on this device (or DEVICE_UNKNOWN). */
 void handle_state_created(cublasHandle_t handle, const struct real_cublas *real, int device);
 
-/* The handle is about to be destroyed: its address may come back as another handle. */
-void handle_state_forget(cublasHandle_t handle);
+/*
+ * The handle is about to be destroyed: its address may come back as another handle. Returns the scratch that it kept,
+ * for scratch_drop, or NULL.
+ */
+struct handle_scratch *handle_state_forget(cublasHandle_t handle);
+
+/* Where the handle's scratch hangs: NULL there until it is first needed. */
+_Atomic(struct handle_scratch *) *handle_state_scratch(struct handle_state *state);
 
 /* The caller gave this handle a workspace, or took it back (NULL). */
 void handle_state_set_workspace(struct handle_state *state, void *address, size_t size);

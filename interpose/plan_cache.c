@@ -14,7 +14,7 @@ enum { SLOTS = 1024, PROBES = 4 };
 struct key {
     struct gemm_problem problem;
     int64_t scratch_bytes, planes_bytes;
-    int device, sm_count, capturing, unused;
+    int device, sm_count;
 };
 
 struct entry {
@@ -44,8 +44,6 @@ static struct key key_of(const struct gemm_problem *problem, int device, const s
     key.planes_bytes = limits->planes_bytes;
     key.device = device;
     key.sm_count = traits->sm_count;
-    key.capturing = limits->capturing;
-    key.unused = 0;
     return key;
 }
 

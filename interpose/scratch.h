@@ -1,5 +1,6 @@
 /*
- * Scratch for split-K: the caller's workspace, else our own stream-ordered pool.
+ * Scratch of a call that splits K or its operands: the caller's workspace, else a block that the handle keeps for the
+ * stream, else one from our own pool for this call alone.
  */
 #ifndef FASTGEMM_SCRATCH_H
 #define FASTGEMM_SCRATCH_H
@@ -9,24 +10,39 @@
 
 #include "handle_state.h"
 
+/* What a handle keeps. */
+struct handle_scratch;
+struct kept_block;
+
 struct scratch {
-    void *address;
+    void *address;               /* NULL: could not be had */
+    struct handle_scratch *held; /* the handle's scratch, until it is given back; NULL: not this call's to use */
+    struct kept_block *block;    /* of the handle */
     bool from_pool;
+};
+
+/* A call that wants scratch: on which device and stream, and whether that is being captured into a graph. */
+struct scratch_order {
+    int64_t bytes;
+    int device;
+    cudaStream_t stream;
+    bool capturing;
 };
 
 /* What our pool on the device may give: `limit`, or 0 when the device has no pools. */
 int64_t scratch_pool_bytes(int device, int64_t limit);
 
-/* How much a call on this handle may use: the plan's input. */
-int64_t scratch_limit(const struct workspace *workspace, bool capturing, int64_t pool_bytes);
+/* How much a call on this handle may use, if our pool gives so much. */
+int64_t scratch_limit(const struct workspace *workspace, int64_t pool_bytes);
 
-/* The same for a kernel that needs scratch whether it splits K or not: what the workspace lacks, the pool gives. */
-int64_t scratch_planes_limit(const struct workspace *workspace, bool capturing, int64_t pool_bytes);
+/* Scratch in the order of the stream. Whatever it holds is the call's alone until scratch_give. Waits for nobody. */
+struct scratch scratch_take(struct handle_state *state, const struct workspace *workspace,
+                            const struct scratch_order *order);
 
-/* Scratch of `bytes` in the order of the stream; a NULL address when it could not be had. */
-struct scratch scratch_take(const struct workspace *workspace, int64_t bytes, int device, cudaStream_t stream);
+/* Gives it back, after the work that was launched on the stream. */
+void scratch_give(const struct scratch *scratch, cudaStream_t stream);
 
-/* Gives pool scratch back, after the work that was launched on the stream. */
-void scratch_give(struct scratch scratch, cudaStream_t stream);
+/* The handle is gone: its blocks go back to the pool as soon as the work that uses them is done. NULL is accepted. */
+void scratch_drop(struct handle_scratch *held);
 
 #endif

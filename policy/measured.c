@@ -10,6 +10,7 @@
 #include "cost.h"
 #include "profile.h"
 
+static const double LEAST_FLOPS = 1e8;  /* no entry supports less */
 static const double LARGE_FLOPS = 3e9;  /* cuBLAS does better from about here on */
 static const double SPLIT_FLOPS = 2e9;  /* least that pays for the passes of split operands */
 static const double SKINNY_FLOPS = 1e8; /* least for a few columns beside a large matrix */
@@ -54,11 +55,20 @@ static bool fills_tiles(const struct gemm_problem *p) {
     return p->m >= 128 && p->n >= 128 && p->m % 4 == 0 && p->n % 4 == 0 && p->k % 4 == 0;
 }
 
+static double flops_of(const struct gemm_problem *p) {
+    return 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
+}
+
+bool measured_too_small(const struct gemm_problem *p) {
+    return flops_of(p) < LEAST_FLOPS;
+}
+
 enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gemm_device *device,
                                   const struct gemm_plan *plan) {
     const struct route *route = find(device, plan->profile);
-    const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
+    const double flops = flops_of(p);
     if (!route) return REASON_not_measured;
+    if (measured_too_small(p)) return REASON_too_small;
     if (gemm_family_splits(plan->variant->family)) return flops >= SPLIT_FLOPS ? REASON_routed : REASON_too_small;
     if (flops < route->min_flops) return REASON_too_small;
     if (plan->profile == PROFILE_general && skinny(p, flops)) return REASON_routed;

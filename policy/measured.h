@@ -13,6 +13,9 @@
 enum gemm_reason measured_verdict(const struct gemm_problem *problem, const struct gemm_device *device,
                                   const struct gemm_plan *plan);
 
+/* Whether no entry supports so little work on any chip: known before the chip is asked. */
+bool measured_too_small(const struct gemm_problem *problem);
+
 /* Where the support comes from ("measured on H200", "by model"), "" without any. */
 const char *measured_source(const struct gemm_device *device, enum gemm_profile profile);
 

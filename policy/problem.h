@@ -53,7 +53,6 @@ struct gemm_device {
 struct gemm_limits {
     int64_t scratch_bytes; /* workspace that a split may use */
     int64_t planes_bytes;  /* and a kernel that splits its operands, for planes and partial sums */
-    bool capturing;        /* the stream is being captured into a graph */
 };
 
 /* A variant with its split and raster, or the reason why there is none. */

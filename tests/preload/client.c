@@ -1,7 +1,8 @@
 /*
  * A program that uses cuBLAS and knows nothing else. Each argument is one act, in order:
  *   n=N          C = A B, all N x N, through cublasSgemm_v2
- *   ex=COMPUTE   64 x 64 x 64 through cublasGemmEx, with this compute type
+ *   size=N       of the two that follow, 64 until then
+ *   ex=COMPUTE   N x N x N through cublasGemmEx, with this compute type
  *   algo=A       the same with compute type 32F and this algorithm
  *   math=M, strategy=S, pointer=P, sms=N   set this on the handle
  *   empty, invalid, half   a product with m = 0, with lda too small, of fp16
@@ -28,6 +29,7 @@ void cublasSgemm(char transa, char transb, int m, int n, int k, float alpha, con
                  int ldb, float beta, float *C, int ldc);
 static cublasHandle_t handle;
 static float *matrix[3];
+static int size = 64;
 static const float one = 1, zero = 0;
 
 static int sgemm(int m, int n, int k, int lda) {
@@ -36,8 +38,8 @@ static int sgemm(int m, int n, int k, int lda) {
 }
 
 static int gemm_ex(cudaDataType type, int compute, int algo) {
-    return cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 64, 64, 64, &one, matrix[0], type, 64, matrix[1], type, 64,
-                        &zero, matrix[2], type, 64, (cublasComputeType_t)compute, (cublasGemmAlgo_t)algo);
+    return cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, size, size, size, &one, matrix[0], type, size, matrix[1],
+                        type, size, &zero, matrix[2], type, size, (cublasComputeType_t)compute, (cublasGemmAlgo_t)algo);
 }
 
 static void start(void) {
@@ -59,6 +61,7 @@ static void in_child(void) {
 
 static int act(const char *name, int value) {
     if (strcmp(name, "n") == 0) return sgemm(value, value, value, value);
+    if (strcmp(name, "size") == 0) size = value;
     if (strcmp(name, "ex") == 0) return gemm_ex(CUDA_R_32F, value, CUBLAS_GEMM_DEFAULT);
     if (strcmp(name, "algo") == 0) return gemm_ex(CUDA_R_32F, CUBLAS_COMPUTE_32F, value);
     if (strcmp(name, "half") == 0) return gemm_ex(CUDA_R_16F, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);

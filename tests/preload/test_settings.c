@@ -56,7 +56,7 @@ static void test_call_reasons(void **state) {
     check_reason(SMALL, "ex=69", REASON_pedantic);
     check_reason(SMALL, "ex=74", REASON_math_mode);
     check_reason(SMALL, "ex=75", REASON_math_mode);
-    check_reason("", "ex=77", REASON_tf32_allowed);
+    check_reason("", "size=400 ex=77", REASON_tf32_allowed);
     check_reason(SMALL, "ex=77", REASON_routed); /* a kernel that is forced does as well as TF32 */
     check_reason(SMALL, "ex=78", REASON_emulation);
     check_reason(SMALL, "ex=70", REASON_not_fp32);
@@ -72,11 +72,11 @@ static void test_handle_reasons(void **state) {
     check_reason(SMALL, "math=0 n=64", REASON_routed);
     check_reason(SMALL, "math=1 n=64", REASON_math_mode);
     check_reason(SMALL, "math=2 n=64", REASON_pedantic);
-    check_reason("", "math=3 n=64", REASON_tf32_allowed);
+    check_reason("", "math=3 n=400", REASON_tf32_allowed);
     check_reason(SMALL, "math=4 n=64", REASON_emulation);
     check_reason(SMALL, "math=8 n=64", REASON_emulation);
     check_reason(SMALL, "math=16 n=64", REASON_routed);
-    check_reason("", "math=19 n=64", REASON_tf32_allowed);
+    check_reason("", "math=19 n=400", REASON_tf32_allowed);
     check_reason(SMALL, "math=18 n=64", REASON_pedantic);
     check_reason(SMALL, "math=2 ex=77", REASON_pedantic);
     check_reason(SMALL, "strategy=2 n=64", REASON_emulation);
@@ -95,13 +95,13 @@ static void check_precision(const char *settings, const char *acts, bool tf32) {
 
 static void test_precision(void **state) {
     (void)state;
-    check_precision("", "n=64", false);
-    check_precision("FASTGEMM_PRECISION=tf32", "n=64", true);
-    check_precision("FASTGEMM_PRECISION=ieee", "math=3 n=64", false);
-    check_precision("NVIDIA_TF32_OVERRIDE=0", "math=3 n=64", false);
-    check_precision("NVIDIA_TF32_OVERRIDE=0", "ex=77", false);
-    check_precision("NVIDIA_TF32_OVERRIDE=0 FASTGEMM_PRECISION=tf32", "n=64", false);
-    check_precision("NVIDIA_TF32_OVERRIDE=1", "n=64", true);
+    check_precision("", "n=400", false);
+    check_precision("FASTGEMM_PRECISION=tf32", "n=400", true);
+    check_precision("FASTGEMM_PRECISION=ieee", "math=3 n=400", false);
+    check_precision("NVIDIA_TF32_OVERRIDE=0", "math=3 n=400", false);
+    check_precision("NVIDIA_TF32_OVERRIDE=0", "size=400 ex=77", false);
+    check_precision("NVIDIA_TF32_OVERRIDE=0 FASTGEMM_PRECISION=tf32", "n=400", false);
+    check_precision("NVIDIA_TF32_OVERRIDE=1", "n=400", true);
     check_reason(SMALL "CUBLAS_EMULATE_SINGLE_PRECISION=1", "n=64", REASON_emulation);
     check_reason(SMALL "CUBLAS_EMULATE_SINGLE_PRECISION=0", "n=64", REASON_routed);
     check_reason(SMALL "CUBLAS_EMULATION_STRATEGY=eager", "n=64", REASON_emulation);

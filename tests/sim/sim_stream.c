@@ -9,6 +9,7 @@
 
 static struct CUstream_st *streams;
 static struct CUstream_st default_stream, per_thread_stream;
+static unsigned long long ids = 1; /* the default stream has the first */
 
 struct CUevent_st {
     int device;
@@ -61,7 +62,7 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned int flag
     if (!stream || flags & ~(unsigned)cudaStreamNonBlocking) return sim_leave(cudaErrorInvalidValue);
     struct CUstream_st *s = calloc(1, sizeof *s);
     if (!s) return sim_leave(cudaErrorMemoryAllocation);
-    *s = (struct CUstream_st){sim_current_device(), flags, NULL, streams};
+    *s = (struct CUstream_st){sim_current_device(), flags, NULL, streams, ++ids};
     streams = *stream = s;
     return sim_leave(cudaSuccess);
 }
@@ -99,6 +100,17 @@ cudaError_t cudaStreamGetPriority(cudaStream_t stream, int *priority) {
     SIM_ENTER();
     if (!sim_stream(stream)) return sim_leave(cudaErrorInvalidResourceHandle);
     *priority = 0;
+    return sim_leave(cudaSuccess);
+}
+
+/* The per-thread default stream is another one in each thread. */
+cudaError_t cudaStreamGetId(cudaStream_t stream, unsigned long long *id) {
+    static _Thread_local unsigned long long of_thread;
+    SIM_ENTER();
+    const struct CUstream_st *s = sim_stream(stream);
+    if (!s || !id) return sim_leave(s ? cudaErrorInvalidValue : cudaErrorInvalidResourceHandle);
+    if (s == &per_thread_stream && !of_thread) of_thread = ++ids;
+    *id = s == &per_thread_stream ? of_thread : s == &default_stream ? 1 : s->id;
     return sim_leave(cudaSuccess);
 }
 

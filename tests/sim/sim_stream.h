@@ -25,6 +25,7 @@ struct CUstream_st {
     unsigned flags;
     struct sim_capture *capture;
     struct CUstream_st *next;
+    unsigned long long id; /* never given twice */
 };
 
 struct CUgraph_st {

@@ -114,7 +114,7 @@ static struct gemm_device any_device(void) {
 }
 
 static struct gemm_limits any_limits(void) {
-    struct gemm_limits limits = {.scratch_bytes = INT64_C(256) << 20, .capturing = one_in(2)};
+    struct gemm_limits limits = {.scratch_bytes = INT64_C(256) << 20};
     if (one_in(2)) limits.scratch_bytes = any_size(36);
     if (one_in(20)) limits.scratch_bytes = one_in(2) ? INT64_MAX : -1;
     limits.planes_bytes = one_in(2) ? limits.scratch_bytes : any_size(40);
