@@ -14,19 +14,20 @@
 /* A kernel's host symbol is what cudaLaunchKernel wants; its true parameter list is of no interest here. */
 #define DECLARE(name, suffix, load_a, load_b) extern void name##_##suffix(void);
 #define ADDRESS(name, suffix, load_a, load_b) [load_a][load_b] = (const void *)name##_##suffix,
-#define SIMT(name, ...)                       GEMM_LOADER_PAIRS(DECLARE, name)
+#define ALL_PAIRS(name, ...)                  GEMM_LOADER_PAIRS(DECLARE, name)
 #define STREAM(name, ...)                     GEMM_STREAM_LOADER_PAIRS(DECLARE, name)
-GEMM_SIMT_VARIANTS(SIMT)
+GEMM_SIMT_VARIANTS(ALL_PAIRS)
 GEMM_STREAM_VARIANTS(STREAM)
-#undef SIMT
+GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+#undef ALL_PAIRS
 #undef STREAM
 extern void splitk_reduce(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
-#define SIMT(name, ...)   [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
-#define STREAM(name, ...) [VARIANT_##name] = {GEMM_STREAM_LOADER_PAIRS(ADDRESS, name)},
-    GEMM_SIMT_VARIANTS(SIMT) GEMM_STREAM_VARIANTS(STREAM)
-#undef SIMT
+#define ALL_PAIRS(name, ...) [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
+#define STREAM(name, ...)    [VARIANT_##name] = {GEMM_STREAM_LOADER_PAIRS(ADDRESS, name)},
+    GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_STREAM_VARIANTS(STREAM) GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+#undef ALL_PAIRS
 #undef STREAM
 };
 

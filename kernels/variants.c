@@ -21,10 +21,17 @@ static int row_floats(int extent, enum gemm_loader loader) {
     return extent + (loader == LOAD_K4 ? 4 : 0);
 }
 
+/* A tile of one operand for the tensor cores, rows padded against bank conflicts (mma_loader.cuh). */
+static int mma_tile_floats(int extent, int bk, enum gemm_loader loader, int pad) {
+    return loader == LOAD_K4 ? extent * (bk + 4) : bk * (extent + pad);
+}
+
 int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
     int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
     if (v->family == FAMILY_STREAM) return (stages + row_floats(v->bn, b)) * 4; /* fragments are read a row ahead */
-    int epilogue = v->threads / 32 * 8 * (4 * v->tm + 16);                      /* epilogue.cuh: one strip per warp */
+    if (v->family == FAMILY_TF32_MMA)
+        stages = v->stages * (mma_tile_floats(v->bm, v->bk, a, 4) + mma_tile_floats(v->bn, v->bk, b, 8));
+    int epilogue = v->threads / 32 * 8 * (4 * v->tm + 16); /* epilogue.cuh: one strip per warp */
     return (stages > epilogue ? stages : epilogue) * 4;
 }

@@ -3,7 +3,8 @@
  * Plain data, no CUDA.
  *
  * VARIANT(name, family, contract, min_arch, bm, bn, bk, tm, tn, stages, threads, ctas_per_sm, wide)
- *   name         the variant; the SIMT and STREAM kernels are name_<a><b>, by the loaders of A and B below: v, s or t
+ *   name         the variant; but for split operands its kernels are name_<a><b>, by the loaders of A and B below: v,
+ *                s or t
  *   family       how it computes
  *   contract     the accuracy that it keeps
  *   min_arch     the oldest architecture that runs it: 80 means sm_80
@@ -25,20 +26,29 @@
 #define GEMM_STREAM_VARIANTS(VARIANT)                                                                                  \
     VARIANT(sgemm_stream_128x128x32, STREAM, IEEE, 80, 128, 128, 32, 8, 8, 1, 256, 2, 0)
 
+#define GEMM_TF32_MMA_VARIANTS(VARIANT)                                                                                \
+    VARIANT(sgemm_tf32_mma_128x256x32, TF32_MMA, TF32, 90, 128, 256, 32, 16, 8, 3, 256, 1, 0)                          \
+    VARIANT(sgemm_tf32_mma_128x256x16, TF32_MMA, TF32, 80, 128, 256, 16, 16, 8, 3, 256, 1, 0)                          \
+    VARIANT(sgemm_tf32_mma_128x128x32, TF32_MMA, TF32, 90, 128, 128, 32, 16, 4, 3, 256, 1, 0)                          \
+    VARIANT(sgemm_tf32_mma_64x64x16, TF32_MMA, TF32, 80, 64, 64, 16, 8, 4, 4, 128, 2, 0)
+
 /* One kernel for each of these, whatever the loaders: passes before it bring any layout into planes (split.h). */
 #define GEMM_SPLIT_VARIANTS(VARIANT)                                                                                   \
     VARIANT(sgemm_fp16x3_wgmma_256x128x64, FP16X3, FP32, 90, 256, 128, 64, 8, 16, 4, 384, 1, 1)                        \
     VARIANT(sgemm_bf16x6_wgmma_256x128x64, BF16X6, FP32, 90, 256, 128, 64, 8, 16, 3, 384, 1, 1)
 
-#define GEMM_VARIANTS(VARIANT) GEMM_SIMT_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)
+#define GEMM_VARIANTS(VARIANT)                                                                                         \
+    GEMM_SIMT_VARIANTS(VARIANT)                                                                                        \
+    GEMM_STREAM_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT) GEMM_TF32_MMA_VARIANTS(VARIANT)
 
 /*
  *   SIMT    fp32 FFMA
  *   STREAM  fp32 FFMA for a small K, which stays in shared memory
  *   FP16X3  three products of fp16 planes where the operands allow it, else as BF16X6: the device decides
  *   BF16X6  six products of bf16 planes
+ *   TF32_MMA  TF32 tensor cores, by warps (mma.sync)
  */
-enum gemm_family { FAMILY_SIMT, FAMILY_STREAM, FAMILY_FP16X3, FAMILY_BF16X6 };
+enum gemm_family { FAMILY_SIMT, FAMILY_STREAM, FAMILY_FP16X3, FAMILY_BF16X6, FAMILY_TF32_MMA };
 
 /* The accuracy owed to a caller, strictest first; a variant of a stricter contract may serve a laxer one. */
 enum gemm_contract { CONTRACT_IEEE, CONTRACT_FP32, CONTRACT_TF32 };

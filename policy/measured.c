@@ -67,7 +67,7 @@ enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gem
                                   const struct gemm_plan *plan) {
     const struct route *route = find(device, plan->profile);
     const double flops = flops_of(p);
-    if (!route) return REASON_not_measured;
+    if (!route || p->contract == CONTRACT_TF32) return REASON_not_measured; /* against cuBLAS in fp32 alone */
     if (measured_too_small(p)) return REASON_too_small;
     if (gemm_family_splits(plan->variant->family)) return flops >= SPLIT_FLOPS ? REASON_routed : REASON_too_small;
     if (flops < route->min_flops) return REASON_too_small;

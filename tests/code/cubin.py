@@ -47,12 +47,18 @@ class Kernel:
         most = max((weight for weight, _ in spans), default=0)
         return min((span for weight, span in spans if 2 * weight >= most), key=len, default=self.code)
 
-    def ffma_share(self):
+    def on_tensor_cores(self):
+        return self.count("HMMA") > 0
+
+    def math_share(self):
+        """Of the main loop: tensor core instructions where there are any, else FFMAs."""
         loop = self.main_loop()
-        return self.count("FFMA", loop) / len(loop)
+        return self.count("HMMA" if self.on_tensor_cores() else "FFMA", loop) / len(loop)
 
     def bank_conflicts(self):
-        """Share of the main loop's FMAs that read two operands from one register bank."""
+        """Share of the main loop's FMAs that read two operands from one register bank; 0 on tensor cores."""
+        if self.on_tensor_cores():
+            return 0.0
         conflicts = total = 0
         kept = [None] * 3
         for word in self.main_loop():

@@ -12,8 +12,9 @@ double check_gamma(double n) {
     return n * unit / (1 - n * unit);
 }
 
-double check_frobenius_limit(int64_t k) {
+double check_frobenius_limit(int64_t k, bool tf32) {
     double root = sqrt((double)k);
+    if (tf32) return ldexp(1.5, -12);
     return (root > 4 ? root : 4) * ldexp(1, -24);
 }
 
@@ -114,6 +115,7 @@ static void judge(struct check_report *report, struct totals *totals, const stru
         reach += fabs((double)p->beta * p->before[at]);
     }
     double error = fabs(p->result[at] - exact), bound = check_gamma((double)p->k + 2) * reach;
+    if (p->tf32) bound = 2 * bound + ldexp(1.001, -10) * reach;
     double share = error == 0                      ? 0
                    : error <= bound                ? error / bound
                    : bound > 0 && error < INFINITY ? error / bound

@@ -15,6 +15,7 @@ struct check_product {
     int64_t m, n, k, batch;
     int64_t lda, ldb, ldc, stride_a, stride_b, stride_c;
     float alpha, beta;
+    bool tf32; /* operands may be rounded to 11 significant bits, and sums cut off */
     const float *a, *b, *before, *result;
 };
 
@@ -36,8 +37,11 @@ struct check_report check_compare(const struct check_product *product, int64_t l
 /* gamma(n) = n u / (1 - n u), u = 2^-24. */
 double check_gamma(double n);
 
-/* max(sqrt(k), 4) 2^-24: what the Frobenius error may be on inputs with mean zero. */
-double check_frobenius_limit(int64_t k);
+/*
+ * What the Frobenius error may be on inputs with mean zero: max(sqrt(k), 4) 2^-24, and of TF32 1.5 2^-12, which
+ * operands rounded to nearest keep and operands cut off do not.
+ */
+double check_frobenius_limit(int64_t k, bool tf32);
 
 /* Inputs, the same in every run. Normal: about normal, mean zero, all 24 bits in use. */
 void check_fill_normal(float *out, int64_t count, uint64_t seed);

@@ -69,8 +69,16 @@ static float same(float value) {
     return value;
 }
 
+static float cut_off_to_tf32(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits &= ~0x1fffu;
+    memcpy(&value, &bits, sizeof bits);
+    return value;
+}
+
 static int good_whole(const struct check_report *r, int64_t k) {
-    return r->frobenius <= check_frobenius_limit(k);
+    return r->frobenius <= check_frobenius_limit(k, false);
 }
 
 static void a_right_result_passes(void **state) {
@@ -122,6 +130,21 @@ static void tf32_is_red(void **state) {
     struct check_report r = check_compare(&f.p, 0);
     assert_true(r.worst <= 1);
     assert_false(good_whole(&r, 4096));
+    drop(&f);
+}
+
+/* Where TF32 is owed it passes if it rounds to nearest; operands cut off are within the bound per element alone. */
+static void tf32_passes_where_it_is_owed(void **state) {
+    (void)state;
+    struct fixture f = make(24, 24, 4096, NORMAL);
+    f.p.tf32 = true;
+    multiply(&f, 1, 0, check_round_tf32);
+    struct check_report r = check_compare(&f.p, 0);
+    assert_true(r.worst <= 1);
+    assert_true(r.frobenius <= check_frobenius_limit(4096, true));
+    multiply(&f, 1, 0, cut_off_to_tf32);
+    r = check_compare(&f.p, 0);
+    assert_true(r.frobenius > check_frobenius_limit(4096, true));
     drop(&f);
 }
 
@@ -244,6 +267,7 @@ int main(void) {
         cmocka_unit_test(alpha_and_beta_count),
         cmocka_unit_test(integers_are_exact_in_fp32_alone),
         cmocka_unit_test(tf32_is_red),
+        cmocka_unit_test(tf32_passes_where_it_is_owed),
         cmocka_unit_test(a_zeroed_c_is_red),
         cmocka_unit_test(a_lost_slice_of_k_is_red),
         cmocka_unit_test(one_bad_element_is_red),

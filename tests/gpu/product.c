@@ -41,7 +41,8 @@ static void lay_out(struct operands *o, const struct product *p) {
                                 .k = p->k,
                                 .batch = p->batch ? p->batch : 1,
                                 .alpha = p->alpha,
-                                .beta = p->beta};
+                                .beta = p->beta,
+                                .tf32 = p->tf32};
     int64_t rows_a = h->trans_a ? p->k : p->m, columns_a = h->trans_a ? p->m : p->k;
     int64_t rows_b = h->trans_b ? p->n : p->k, columns_b = h->trans_b ? p->k : p->n;
     h->lda = (rows_a > 0 ? rows_a : 1) + p->pad;
@@ -55,7 +56,7 @@ static void lay_out(struct operands *o, const struct product *p) {
     o->count_c = extent(p->m, p->n, h->ldc, h->stride_c, h->batch);
 }
 
-/* Integers whose sums stay below 2^24: of 16 bits while k allows, else of 13 and thinly. */
+/* Integers whose sums stay below 2^24: of 16 bits while k allows, else of 13 and thinly; of 11 for TF32. */
 static void fill(struct operands *o, const struct product *p) {
     o->a = floats(o->count_a), o->b = floats(o->count_b);
     o->before = floats(o->count_c), o->result = floats(o->count_c + 2 * BAND);
@@ -64,7 +65,7 @@ static void fill(struct operands *o, const struct product *p) {
         check_fill_normal(o->b, o->count_b, 12);
     } else {
         bool few = p->k <= 255;
-        int bits = few ? 13 + (int)(p->m % 4) : 13;
+        int bits = p->tf32 ? 11 : few ? 13 + (int)(p->m % 4) : 13;
         check_fill_integers(o->a, o->count_a, bits, 13);
         check_fill_signs(o->b, o->count_b, few || p->k <= 1200 ? 1 : 1200.0 / (double)p->k, 14);
     }

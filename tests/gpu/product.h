@@ -51,6 +51,7 @@ struct product {
     float alpha, beta;
     bool device_scalars;
     enum inputs inputs;
+    bool tf32; /* owed no more than TF32's accuracy; integers then have at most its 11 bits */
 };
 
 /* Operands on the host and on the device. */

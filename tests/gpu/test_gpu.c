@@ -27,6 +27,7 @@ static struct doors bound, real; /* what this program is bound to; what cuBLAS e
 static cublasHandle_t handle;
 static bool simulated, forced;
 static bool streaming; /* the forced kernel is of the streaming family */
+static bool tf32;      /* the forced kernel's contract */
 static char log_path[] = "/tmp/fastgemm-test-XXXXXX";
 static long log_read;
 static char last_route[256];
@@ -85,9 +86,13 @@ static const char *words(const struct product *p) {
         }                                                                                                              \
     } while (0)
 
-/* The product as a forced streaming kernel takes it: a small K, and nothing that is not a multiple of 16 bytes. */
+/*
+ * The product as a forced kernel takes it: TF32's to its accuracy, the streaming ones with a small K and nothing that
+ * is not a multiple of 16 bytes.
+ */
 static struct product fitted(struct product p) {
     const int most = gemm_variants[VARIANT_sgemm_stream_128x128x32].bk;
+    p.tf32 = tf32;
     if (!streaming) return p;
     p.k = p.k < most ? p.k : most;
     p.m = (p.m + 3) / 4 * 4, p.n = (p.n + 3) / 4 * 4;
@@ -124,8 +129,8 @@ static void judge(const struct product *p, struct operands *o, int64_t limit) {
     }
     /* The error as a whole means something where there is a whole. */
     if (r.compared < 64 || p->k < 2) return;
-    EXPECT(r.frobenius <= check_frobenius_limit(p->k), p, "Frobenius %.3g > %.3g", r.frobenius,
-           check_frobenius_limit(p->k));
+    EXPECT(r.frobenius <= check_frobenius_limit(p->k, p->tf32), p, "Frobenius %.3g > %.3g", r.frobenius,
+           check_frobenius_limit(p->k, p->tf32));
     /* A split that the test forces is not the one that would be chosen for its error. */
     if (simulated || forced || r.compared < 1024 || p->k < 64) return;
     double theirs = cublas_error(p, o, limit);
@@ -556,6 +561,7 @@ int main(int argc, char **argv) {
     if (forced) setenv("FASTGEMM_KERNEL", argv[1], 1);
     streaming = forced && !strcmp(argv[1], gemm_variants[VARIANT_sgemm_stream_128x128x32].name);
     if (forced) setenv("FASTGEMM_PRECISION", precision_of(argv[1]), 1);
+    tf32 = forced && !strcmp(precision_of(argv[1]), "tf32");
     if (argc > 2) setenv("FASTGEMM_SPLIT_K", argv[2], 1);
     return cmocka_run_group_tests(tests, start, end);
 }

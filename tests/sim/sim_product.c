@@ -27,6 +27,13 @@ static int in_fours(int x) {
     return (x + 3) / 4 * 4;
 }
 
+static int offset_a(const struct sim_product *p) {
+    return p->load_a == LOAD_MN16 ? 0 : p->offset;
+}
+static int offset_b(const struct sim_product *p) {
+    return p->load_b == LOAD_MN16 ? 0 : p->offset;
+}
+
 static void make_operands(struct sim_product *p) {
     struct gemm_args *x = &p->args;
     x->lda = (p->load_a == LOAD_K4 ? p->k : p->m) + p->pad;
@@ -43,8 +50,8 @@ static void make_operands(struct sim_product *p) {
     p->floats_b = x->stride_b * p->batch - (p->k ? x->ldb - rows_b : 0);
     p->floats_c = x->stride_d * p->batch - (x->ldd - p->m);
     /* With k = 0 nobody reads them, but kernels reckon with their addresses. */
-    x->a = device_numbers(p->floats_a > 0 ? p->floats_a : 1, 1);
-    x->b = device_numbers(p->floats_b > 0 ? p->floats_b : 1, 2);
+    x->a = device_numbers((p->floats_a > 0 ? p->floats_a : 1) + offset_a(p), 1) + offset_a(p);
+    x->b = device_numbers((p->floats_b > 0 ? p->floats_b : 1) + offset_b(p), 2) + offset_b(p);
     x->d = device_numbers(p->floats_c, 3);
 }
 
@@ -113,8 +120,8 @@ void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
 }
 
 void sim_product_free(struct sim_product *p) {
-    cudaFree((void *)(uintptr_t)p->args.a);
-    cudaFree((void *)(uintptr_t)p->args.b);
+    cudaFree((void *)(uintptr_t)(p->args.a - offset_a(p)));
+    cudaFree((void *)(uintptr_t)(p->args.b - offset_b(p)));
     cudaFree(p->args.d);
     cudaFree(p->args.partial);
     cudaFree(p->device_scalars);
@@ -127,14 +134,22 @@ int sim_product_run(struct sim_product *p) {
     return error ? error : (int)cudaDeviceSynchronize();
 }
 
+/* What a kernel makes of an operand: TF32's round it to the nearest of 11 bits. */
+static double as_read(const struct sim_product *p, float x) {
+    if (p->variant->contract != CONTRACT_TF32) return x;
+    int exponent;
+    double fraction = frexp(x, &exponent);
+    return ldexp(round(ldexp(fraction, 11)), exponent - 11);
+}
+
 static double element_of_a(const struct sim_product *p, int batch, int i, int l) {
     const struct gemm_args *x = &p->args;
-    return x->a[batch * x->stride_a + (p->load_a == LOAD_K4 ? l + i * x->lda : i + l * x->lda)];
+    return as_read(p, x->a[batch * x->stride_a + (p->load_a == LOAD_K4 ? l + i * x->lda : i + l * x->lda)]);
 }
 
 static double element_of_b(const struct sim_product *p, int batch, int l, int j) {
     const struct gemm_args *x = &p->args;
-    return x->b[batch * x->stride_b + (p->load_b == LOAD_K4 ? l + j * x->ldb : j + l * x->ldb)];
+    return as_read(p, x->b[batch * x->stride_b + (p->load_b == LOAD_K4 ? l + j * x->ldb : j + l * x->ldb)]);
 }
 
 static double activated(const struct sim_product *p, double x) {
@@ -152,7 +167,8 @@ static double rounding_of(const struct sim_product *p, double x) {
 }
 
 static int element_wrong(const struct sim_product *p, int batch, int i, int j) {
-    const double unit = ldexp(1, -24), gamma = (p->k + 2) * unit / (1 - (p->k + 2) * unit);
+    const double unit = ldexp(1, p->variant->contract == CONTRACT_TF32 ? -23 : -24),
+                 gamma = (p->k + 2) * unit / (1 - (p->k + 2) * unit);
     int64_t at = batch * p->args.stride_d + j * p->args.ldd + i;
     double sum = 0, size = 0;
     for (int l = 0; l < p->k; l++) {

@@ -13,7 +13,8 @@
 struct sim_product {
     enum gemm_loader load_a, load_b;
     int m, n, k, batch, splits;
-    int pad; /* added to each leading dimension */
+    int pad;    /* added to each leading dimension */
+    int offset; /* floats by which operands that need no alignment start off a 16-byte boundary */
     float alpha, beta;
     int scalars_on_device;
     enum sim_bias { NO_BIAS, BIAS_ALONG_M, BIAS_ALONG_N } bias;
@@ -36,7 +37,8 @@ int sim_product_run(struct sim_product *product);
 
 /*
  * Elements of D that break |err| <= gamma(k + 2) (|alpha| |A| |B| + |beta| |C| + |bias|), or lie in the padding and
- * changed. An activation may add its own rounding.
+ * changed. An activation may add its own rounding. Of TF32's kernels: against operands rounded to nearest, and with the
+ * unit of sums that are cut off.
  */
 int sim_product_wrong(const struct sim_product *product);
 

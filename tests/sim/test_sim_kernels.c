@@ -1,5 +1,5 @@
 /*
- * The real SIMT kernels on the simulated GPU: every variant with all nine pairs of loaders, odd sizes, batches, splits
+ * The real kernels on the simulated GPU: every variant with all nine pairs of loaders, odd sizes, batches, splits
  * of K and device scalars, in every order of threads, against double precision.
  */
 #include <setjmp.h>
@@ -20,16 +20,20 @@ static bool simulated(int variant) {
     return !gemm_family_splits(gemm_variants[variant].family);
 }
 
+/* With all loaders that the variant takes. */
+static void try_variant(struct sim_product p, int v) {
+    for (int pair = 0; pair < LOADER_COUNT * LOADER_COUNT && simulated(v); pair++) {
+        p.load_a = (enum gemm_loader)(pair / LOADER_COUNT);
+        p.load_b = (enum gemm_loader)(pair % LOADER_COUNT);
+        if (!gemm_variant_takes(&gemm_variants[v], p.load_a, p.load_b)) continue;
+        int wrong = sim_product_try(p, &gemm_variants[v]);
+        if (wrong) print_error("%s, loaders %d %d: %d wrong\n", gemm_variants[v].name, p.load_a, p.load_b, wrong);
+        assert_int_equal(wrong, 0);
+    }
+}
+
 static void try_everywhere(struct sim_product p) {
-    for (int v = 0; v < VARIANT_COUNT; v++)
-        for (int pair = 0; pair < LOADER_COUNT * LOADER_COUNT && simulated(v); pair++) {
-            p.load_a = (enum gemm_loader)(pair / LOADER_COUNT);
-            p.load_b = (enum gemm_loader)(pair % LOADER_COUNT);
-            if (!gemm_variant_takes(&gemm_variants[v], p.load_a, p.load_b)) continue;
-            int wrong = sim_product_try(p, &gemm_variants[v]);
-            if (wrong) print_error("%s, loaders %d %d: %d wrong\n", gemm_variants[v].name, p.load_a, p.load_b, wrong);
-            assert_int_equal(wrong, 0);
-        }
+    for (int v = 0; v < VARIANT_COUNT; v++) try_variant(p, v);
 }
 
 /* A test that failed leaves the device broken: the next one starts afresh. */
@@ -58,6 +62,17 @@ static void test_several_tiles(void **state) {
                                 .k = 65,
                                 .alpha = 1};
         assert_int_equal(sim_product_try(p, &gemm_variants[v]), 0);
+    }
+}
+
+/* Every place of a row's first element in its 16 bytes, and every step of it from row to row; by turns of variants. */
+static void test_every_alignment(void **state) {
+    (void)state;
+    for (int i = 0, v = 0; i < 16; i++) {
+        do v = (v + 1) % VARIANT_COUNT;
+        while (gemm_variants[v].family != FAMILY_TF32_MMA);
+        try_variant(
+            (struct sim_product){.m = 65 + i % 3, .n = 61, .k = 70 + i, .pad = i % 4, .offset = i / 4, .alpha = 1}, v);
     }
 }
 
@@ -124,10 +139,12 @@ static void test_launches_are_counted_by_name(void **state) {
 }
 
 int main(void) {
+    setenv("FASTGEMM_SIM_CC", "9.0", 1); /* every variant fits its shared memory */
 #define TEST(name) cmocka_unit_test_setup(name, start_afresh)
     const struct CMUnitTest tests[] = {
         TEST(test_odd_sizes_and_all_loaders),
         TEST(test_several_tiles),
+        TEST(test_every_alignment),
         TEST(test_batches),
         TEST(test_split_k),
         TEST(test_scalars_on_device),
@@ -136,5 +153,5 @@ int main(void) {
         TEST(test_every_order_of_threads),
         TEST(test_launches_are_counted_by_name),
     };
-    return cmocka_run_group_tests_name("SIMT kernels on the simulated GPU", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("kernels on the simulated GPU", tests, NULL, NULL);
 }
