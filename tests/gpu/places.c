@@ -1,0 +1,295 @@
+/*
+ * Calls from many places: threads, streams that come and go, contexts, processes. To be run under the preload, on a GPU
+ * or on the stand-ins, with a kernel forced that splits K. Each scenario is a process of its own (`places NAME`); the
+ * library's summary has to say that every product ran on that kernel, and every product is compared with the exact one.
+ */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+
+enum { N = 64, K = 1024, THREADS = 64, STREAMS = 100, PROCESSES = 4, SKIPPED = 77 };
+
+#define MUST(call) must((int)(call), #call, __LINE__)
+static void must(int error, const char *what, int line) {
+    if (!error) return;
+    fprintf(stderr, "places: line %d: %s: %d\n", line, what, error);
+    _exit(1);
+}
+
+static const float one = 1, zero = 0;
+static float exact[N * N];
+
+static float element(int i) {
+    return (float)(i * 7919 % 7 - 3);
+}
+
+/* A and B hold the same numbers; their product is exact in any order of summation. */
+static float *operand(void) {
+    static float host[N * K];
+    float *device;
+    for (int i = 0; i < N * K; i++) host[i] = element(i);
+    MUST(cudaMalloc((void **)&device, sizeof host));
+    MUST(cudaMemcpy(device, host, sizeof host, cudaMemcpyHostToDevice));
+    return device;
+}
+
+static float *result(void) {
+    float *device;
+    MUST(cudaMalloc((void **)&device, sizeof exact));
+    MUST(cudaMemset(device, 0xff, sizeof exact));
+    return device;
+}
+
+static void expect_exact(const float *device, const char *where) {
+    float host[N * N];
+    MUST(cudaDeviceSynchronize());
+    MUST(cudaMemcpy(host, device, sizeof host, cudaMemcpyDeviceToHost));
+    if (memcmp(host, exact, sizeof host) == 0) return;
+    fprintf(stderr, "places: %s: a wrong result\n", where);
+    _exit(1);
+}
+
+static cublasStatus_t multiply(cublasHandle_t handle, const float *operands, float *c) {
+    return cublasSgemm(handle, CUBLAS_OP_T, CUBLAS_OP_N, N, N, K, &one, operands, K, operands, K, &zero, c, N);
+}
+
+/* A handle's whole life; returns the number of products. */
+static int whole_life(const char *where) {
+    cublasHandle_t handle;
+    float *operands = operand(), *c = result();
+    MUST(cublasCreate(&handle));
+    for (int i = 0; i < 2; i++) MUST(multiply(handle, operands, c));
+    expect_exact(c, where);
+    MUST(cublasDestroy(handle));
+    cudaFree(operands), cudaFree(c);
+    return 2;
+}
+
+/* ---- scenarios: each returns how many products ran in this process ---- */
+
+struct worker {
+    pthread_t thread;
+    cublasHandle_t handle; /* NULL: one of its own */
+    const float *operands;
+    float *c;
+};
+
+static void *work(void *argument) {
+    struct worker *w = argument;
+    cublasHandle_t handle = w->handle;
+    cudaStream_t stream = NULL;
+    if (!handle) {
+        MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+        MUST(cublasCreate(&handle));
+        MUST(cublasSetStream(handle, stream));
+    }
+    for (int i = 0; i < 4; i++) MUST(multiply(handle, w->operands, w->c));
+    if (!w->handle) {
+        MUST(cudaStreamDestroy(stream));
+        MUST(cublasDestroy(handle));
+    }
+    return NULL;
+}
+
+static int run_threads(cublasHandle_t handle) {
+    static struct worker workers[THREADS];
+    float *operands = operand();
+    for (int i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.handle = handle, .operands = operands, .c = result()};
+        MUST(pthread_create(&workers[i].thread, NULL, work, &workers[i]));
+    }
+    for (int i = 0; i < THREADS; i++) MUST(pthread_join(workers[i].thread, NULL));
+    for (int i = 0; i < THREADS; i++) expect_exact(workers[i].c, "a thread");
+    return 4 * THREADS;
+}
+
+static int threads(void) {
+    return run_threads(NULL);
+}
+
+static int one_handle(void) {
+    cublasHandle_t handle;
+    MUST(cublasCreate(&handle));
+    int products = run_threads(handle);
+    MUST(cublasDestroy(handle));
+    return products;
+}
+
+/* One handle on streams that are destroyed with the work under way, so that their addresses come back. */
+static int streams(void) {
+    cublasHandle_t handle;
+    float *operands = operand(), *c[STREAMS];
+    MUST(cublasCreate(&handle));
+    for (int i = 0; i < STREAMS; i++) c[i] = result();
+    for (int i = 0; i < STREAMS; i++) {
+        cudaStream_t stream;
+        MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+        MUST(cublasSetStream(handle, stream));
+        MUST(multiply(handle, operands, c[i]));
+        MUST(cudaStreamDestroy(stream));
+    }
+    MUST(cublasDestroy(handle)); /* with work under way */
+    for (int i = 0; i < STREAMS; i++) expect_exact(c[i], "a stream");
+    return STREAMS;
+}
+
+/* Contexts that the program makes with the driver, beside the runtime's and after one another. */
+static int contexts(void) {
+    int (*create)(void **, void *, unsigned, int), (*destroy)(void *), (*set)(void *);
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY), *context[2];
+    if (!driver) return 0;
+    *(void **)&create = dlsym(driver, "cuCtxCreate_v4");
+    *(void **)&destroy = dlsym(driver, "cuCtxDestroy_v2");
+    *(void **)&set = dlsym(driver, "cuCtxSetCurrent");
+    if (!create || !destroy || !set) return 0;
+    int products = whole_life("the primary context");
+    for (int i = 0; i < 2; i++) {
+        MUST(create(&context[i], NULL, 0, 0));
+        products += whole_life("a context of the program's");
+    }
+    MUST(set(context[0]));
+    products += whole_life("the first context again");
+    for (int i = 0; i < 2; i++) MUST(destroy(context[i]));
+    MUST(create(&context[0], NULL, 0, 0));
+    products += whole_life("a context after others");
+    MUST(destroy(context[0]));
+    MUST(cudaSetDevice(0));
+    return products + whole_life("the primary context again");
+}
+
+static void wait_for(pid_t child, const char *what) {
+    int status = -1;
+    waitpid(child, &status, 0);
+    if (status == 0) return;
+    fprintf(stderr, "places: %s ended with status %x\n", what, status);
+    _exit(1);
+}
+
+/* Several processes on one GPU, forked before CUDA is used; each ends as programs do, without destroying its handle. */
+static int processes(void) {
+    pid_t child[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++) {
+        child[i] = fork();
+        if (child[i]) continue;
+        cublasHandle_t handle;
+        float *operands = operand(), *c = result();
+        MUST(cublasCreate(&handle));
+        for (int round = 0; round < 20; round++) MUST(multiply(handle, operands, c));
+        expect_exact(c, "a process");
+        exit(0);
+    }
+    int products = whole_life("the parent");
+    for (int i = 0; i < PROCESSES; i++) wait_for(child[i], "a process");
+    return products;
+}
+
+/* CUDA does not survive a fork: the child gets an answer, and its parent is none the worse. An exec starts afresh. */
+static int forks(void) {
+    cublasHandle_t handle;
+    float *operands = operand(), *c = result();
+    MUST(cublasCreate(&handle));
+    MUST(multiply(handle, operands, c));
+    pid_t child = fork();
+    if (child == 0) {
+        cublasHandle_t own;
+        if (cublasCreate(&own) == CUBLAS_STATUS_SUCCESS) multiply(own, operands, c);
+        _exit(0);
+    }
+    wait_for(child, "a child without CUDA");
+    child = fork();
+    if (child == 0) {
+        unsetenv("FASTGEMM_LOG");
+        execl("/proc/self/exe", "places", "life", (char *)NULL);
+        _exit(127);
+    }
+    wait_for(child, "a child after exec");
+    MUST(multiply(handle, operands, c));
+    expect_exact(c, "the parent of a fork");
+    MUST(cublasDestroy(handle));
+    return 2;
+}
+
+static int life(void) {
+    return whole_life("an exec'd child");
+}
+
+static const struct scenario {
+    const char *name;
+    int (*run)(void);
+} scenarios[] = {{"life", life},   {"threads", threads},     {"one_handle", one_handle}, {"streams", streams},
+                 {"forks", forks}, {"processes", processes}, {"contexts", contexts}};
+enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
+
+/* ---- the parent: never uses CUDA ---- */
+
+static int says(const char *path, const char *part) {
+    char line[4096];
+    int found = 0;
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file)) found |= strstr(line, part) != NULL;
+    if (file) fclose(file);
+    unlink(path);
+    return found;
+}
+
+static int run(const char *name) {
+    char log[] = "/tmp/places.XXXXXX", path[64], total[64], answer[16] = "";
+    int status = -1, pipes[2], file = mkstemp(log);
+    if (file < 0 || pipe(pipes)) return 1;
+    close(file), unlink(log);
+    snprintf(path, sizeof path, "%s.%%p", log);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(pipes[1], 1);
+        setenv("FASTGEMM_LOG", "summary", 1);
+        setenv("FASTGEMM_LOG_FILE", path, 1);
+        execl("/proc/self/exe", "places", name, (char *)NULL);
+        _exit(127);
+    }
+    close(pipes[1]);
+    ssize_t length = read(pipes[0], answer, sizeof answer - 1);
+    close(pipes[0]);
+    waitpid(child, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) return SKIPPED;
+    const int products = length > 0 ? atoi(answer) : 0;
+    snprintf(path, sizeof path, "%s.%ld", log, (long)child);
+    snprintf(total, sizeof total, "total %d calls: %d routed, 0 forwarded", products, products);
+    const int good = status == 0 && (products == 0 || says(path, total));
+    printf("%-12s %4d products: %s\n", name, products,
+           !good      ? "FAILED"
+           : products ? "all on our kernel, all exact"
+                      : "not possible here");
+    fflush(stdout);
+    return !good;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1) {
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++)
+                for (int k = 0; k < K; k++) exact[j * N + i] += element(i * K + k) * element(j * K + k);
+        for (int i = 0; i < SCENARIOS; i++) {
+            if (strcmp(argv[1], scenarios[i].name)) continue;
+            int devices = 0; /* forks before it are of a process without CUDA */
+            if (strcmp(argv[1], "processes") && (cudaGetDeviceCount(&devices) || !devices)) return SKIPPED;
+            printf("%d\n", scenarios[i].run());
+            return 0;
+        }
+        return 2;
+    }
+    setenv("FASTGEMM_KERNEL", "sgemm_simt_64x64x8", 1);
+    int failed = 0;
+    for (int i = 0; i < SCENARIOS; i++) {
+        int status = run(scenarios[i].name);
+        if (status == SKIPPED) return SKIPPED;
+        failed |= status;
+    }
+    return failed;
+}
