@@ -9,6 +9,7 @@
 #ifndef FASTGEMM_CUBLAS_NAMES_H
 #define FASTGEMM_CUBLAS_NAMES_H
 
+#include <cublasLt.h>
 #include <cublas_v2.h>
 
 #define SERVED_FUNCTIONS(X)                                                                                            \
@@ -26,6 +27,17 @@
     X(cublasSetStream_v2)                                                                                              \
     X(cublasCreate_v2)                                                                                                 \
     X(cublasDestroy_v2)
+
+/* Of libcublasLt; cublasLtCreate and cublasLtDestroy for the same reasons as their kin above. */
+#define LT_SERVED_FUNCTIONS(X)                                                                                         \
+    X(cublasLtMatmul)                                                                                                  \
+    X(cublasLtCreate)                                                                                                  \
+    X(cublasLtDestroy)
+
+#define LT_FUNCTIONS(X)                                                                                                \
+    LT_SERVED_FUNCTIONS(X)                                                                                             \
+    X(cublasLtMatmulDescGetAttribute)                                                                                  \
+    X(cublasLtMatrixLayoutGetAttribute)
 
 /* Only cuBLAS 13 has it. */
 #if CUBLAS_VERSION >= 130000

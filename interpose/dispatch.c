@@ -19,6 +19,7 @@
 
 /* What the words of the call say; the handle's modes come later. */
 static enum gemm_reason guard_call(const struct gemm_call *c) {
+    if (c->refused != REASON_routed) return c->refused;
     if (!c->handle || !c->alpha || !c->beta || !c->c) return REASON_invalid;
     if (c->op_a < CUBLAS_OP_N || c->op_a > CUBLAS_OP_C || c->op_b < CUBLAS_OP_N || c->op_b > CUBLAS_OP_C)
         return REASON_invalid;
@@ -35,6 +36,14 @@ static void describe(struct gemm_problem *p, const struct gemm_call *c) {
     p->align_a = gemm_alignment(c->a), p->align_b = gemm_alignment(c->b);
     p->alpha = p->beta = SCALAR_OTHER; /* until the pointer mode is known */
     p->contract = CONTRACT_FP32;
+    if (!c->lt) return;
+    p->ldd = c->lt->ldd, p->stride_d = c->lt->stride_d;
+    p->activation = c->lt->activation;
+    p->bias = c->lt->bias != NULL;
+}
+
+static void *results_of(const struct gemm_call *c) {
+    return c->lt ? c->lt->d : c->c;
 }
 
 static enum gemm_reason guard_problem(const struct gemm_problem *p, const struct gemm_call *c) {
@@ -42,7 +51,8 @@ static enum gemm_reason guard_problem(const struct gemm_problem *p, const struct
     if (!p->m || !p->n || !p->k || !p->batch) return REASON_empty;
     if (!c->a || !c->b) return REASON_invalid;
     if (p->align_a < 4 || p->align_b < 4 || gemm_alignment(c->c) < 4) return REASON_invalid;
-    return p->batch > 1 && p->stride_c == 0 ? REASON_invalid : REASON_routed; /* all results in one place */
+    if (c->lt && (gemm_alignment(c->lt->d) < 4 || gemm_alignment(c->lt->bias) < 4)) return REASON_invalid;
+    return p->batch > 1 && p->stride_d == 0 ? REASON_invalid : REASON_routed; /* all results in one place */
 }
 
 static enum gemm_scalar scalar_of(const void *scalar) {
@@ -65,7 +75,11 @@ static enum gemm_reason describe_scalars(struct gemm_problem *p, const struct ge
 static struct gemm_args fill_args(const struct gemm_call *c, const struct gemm_problem *p, const struct gemm_plan *plan,
                                   float *scratch) {
     struct gemm_args args = gemm_plan_args(p, plan);
-    args.a = c->a, args.b = c->b, args.c = c->c, args.d = c->c;
+    args.a = c->a, args.b = c->b, args.c = c->c, args.d = results_of(c);
+    if (c->lt) {
+        args.bias = c->lt->bias, args.stride_bias = c->lt->stride_bias;
+        args.activation = (int)c->lt->activation;
+    }
     args.partial = plan->scratch_bytes ? scratch : NULL;
     if (p->alpha == SCALAR_DEVICE)
         args.alpha_ptr = c->alpha, args.beta_ptr = c->beta;
@@ -84,7 +98,7 @@ struct place {
     struct handle_state *state;
 };
 
-static enum gemm_reason find_place(struct place *place, struct handle_view view) {
+static enum gemm_reason find_place(struct place *place, const struct gemm_call *c, struct handle_view view) {
     enum gemm_reason reason = REASON_no_device;
     if (cuda_use_lost()) return reason;
     place->device = device_current();
@@ -96,7 +110,7 @@ static enum gemm_reason find_place(struct place *place, struct handle_view view)
     place->traits = *traits;
     if (place->modes.sm_count_target > 0 && place->modes.sm_count_target < traits->sm_count)
         place->traits.sm_count = place->modes.sm_count_target;
-    place->workspace = handle_state_workspace(view.state);
+    place->workspace = c->lt ? c->lt->workspace : handle_state_workspace(view.state);
     place->state = view.state;
     return REASON_routed;
 }
@@ -170,10 +184,13 @@ static enum gemm_reason route(struct gemm_plan *plan, struct gemm_problem *p, co
     if (reason == REASON_routed) reason = guard_problem(p, c);
     if (reason != REASON_routed) return reason;
     if (settings()->toggles.kernel < 0 && measured_too_small(p)) return REASON_too_small;
-    if (!handle_state_modes(view.real, c->handle, &place.modes)) return REASON_invalid;
+    if (c->lt)
+        place.modes = c->lt->modes;
+    else if (!handle_state_modes(view.real, c->handle, &place.modes))
+        return REASON_invalid;
     reason = contract_owed(c, &place.modes, settings(), &p->contract);
     if (reason == REASON_routed) reason = describe_scalars(p, c, &place.modes);
-    if (reason == REASON_routed) reason = find_place(&place, view);
+    if (reason == REASON_routed) reason = find_place(&place, c, view);
     if (reason == REASON_routed) reason = make_plan(plan, p, &place, &settings()->toggles);
     if (reason == REASON_routed) reason = run(c, p, plan, &place);
     if (reason == REASON_routed) *support = support_of(&place, plan);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../kernels/gemm_args.h"
+#include "../policy/reasons.h"
 #include "handle_state.h"
 
 /* A matrix call as it came in, whichever door it came through. Column-major, elements, as cuBLAS documents it. */
@@ -23,6 +25,19 @@ struct gemm_call {
     bool has_compute; /* false: the handle's math mode alone decides */
     cublasComputeType_t compute;
     cublasGemmAlgo_t algo;
+    enum gemm_reason refused; /* why the door itself will not have it served, REASON_routed: nothing */
+    const struct lt_part *lt; /* what only cublasLt's calls have, NULL: another's */
+};
+
+/* Of a cublasLt call: the results apart from C, the epilogue, and what other calls leave to their handle. */
+struct lt_part {
+    void *d;
+    int64_t ldd, stride_d;
+    const float *bias;
+    int64_t stride_bias;
+    enum gemm_activation activation;
+    struct handle_modes modes;
+    struct workspace workspace;
 };
 
 /*

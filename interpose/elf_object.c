@@ -108,7 +108,11 @@ static bool is_cublas_name(const char *name) {
     return strncmp(name, "cublas", 6) == 0 && strncmp(name + 6, "Lt", 2) != 0 && strncmp(name + 6, "Xt", 2) != 0;
 }
 
-bool elf_object_refers_to_cublas(const struct elf_object *object, const char **version) {
+static bool is_cublaslt_name(const char *name) {
+    return strncmp(name, "cublasLt", 8) == 0;
+}
+
+static bool refers(const struct elf_object *object, bool (*wanted)(const char *name), const char **version) {
     const ElfW(Sym) *symbols = table(object, DT_SYMTAB);
     const char *strings = table(object, DT_STRTAB);
     const ElfW(Half) *versions = table(object, DT_VERSYM);
@@ -116,10 +120,35 @@ bool elf_object_refers_to_cublas(const struct elf_object *object, const char **v
     if (!symbols || !strings) return false;
     uint32_t count = symbol_count(object);
     for (uint32_t i = 1; i < count; i++) {
-        if (symbols[i].st_shndx != SHN_UNDEF || !is_cublas_name(strings + symbols[i].st_name)) continue;
+        if (symbols[i].st_shndx != SHN_UNDEF || !wanted(strings + symbols[i].st_name)) continue;
         unsigned index = versions ? versions[i] & 0x7fffu : VER_NDX_GLOBAL;
         if (index > VER_NDX_GLOBAL) *version = needed_version(object, strings, index);
         return true;
     }
     return false;
+}
+
+bool elf_object_refers_to_cublas(const struct elf_object *object, const char **version) {
+    return refers(object, is_cublas_name, version);
+}
+
+bool elf_object_refers_to_cublaslt(const struct elf_object *object, const char **version) {
+    return refers(object, is_cublaslt_name, version);
+}
+
+bool elf_same_name(const char *a, const char *b) {
+    while (*a && *a == *b) a++, b++;
+    return *a == *b;
+}
+
+const void *elf_object_function(const struct elf_object *object, const char *name) {
+    const ElfW(Sym) *symbols = table(object, DT_SYMTAB);
+    const char *strings = table(object, DT_STRTAB);
+    uint32_t count = symbols && strings ? symbol_count(object) : 0;
+    for (uint32_t i = 1; i < count; i++) {
+        if (symbols[i].st_shndx == SHN_UNDEF || (symbols[i].st_info & 0xf) != STT_FUNC) continue;
+        if (elf_same_name(strings + symbols[i].st_name, name))
+            return (const void *)(object->base + symbols[i].st_value);
+    }
+    return NULL;
 }

@@ -30,5 +30,15 @@ const char *elf_object_soname(const struct elf_object *object);
  * version node that the reference asks for ("libcublas.so.13"), NULL when it asks for none.
  */
 bool elf_object_refers_to_cublas(const struct elf_object *object, const char **version);
+bool elf_object_refers_to_cublaslt(const struct elf_object *object, const char **version); /* of libcublasLt */
+
+/*
+ * The address of a function that the object itself defines, whatever its version; NULL when it defines none. Needs
+ * nothing of libc: it may be asked when a sanitizer has taken libc's functions and is not ready yet.
+ */
+const void *elf_object_function(const struct elf_object *object, const char *name);
+
+/* strcmp(a, b) == 0, likewise. */
+bool elf_same_name(const char *a, const char *b);
 
 #endif

@@ -97,6 +97,12 @@ static struct handle_state *bind(cublasHandle_t handle, const struct real_cublas
     return slot;
 }
 
+struct handle_view handle_state_known(cublasHandle_t handle) {
+    struct handle_view view = {.state = handle ? find(handle) : NULL};
+    if (view.state) view.real = atomic_load_explicit(&view.state->real, memory_order_relaxed);
+    return view;
+}
+
 struct handle_view handle_state_find(cublasHandle_t handle, const void *caller) {
     struct handle_view view = {.state = handle ? find(handle) : NULL};
     if (view.state) {

@@ -39,6 +39,9 @@ struct handle_view {
  */
 struct handle_view handle_state_find(cublasHandle_t handle, const void *caller);
 
+/* The same for a handle that is recorded, {NULL, NULL} for another: nothing is looked for. */
+struct handle_view handle_state_known(cublasHandle_t handle);
+
 /* A handle has just been made by this copy, on this device (or DEVICE_UNKNOWN). */
 void handle_state_created(cublasHandle_t handle, const struct real_cublas *real, int device);
 

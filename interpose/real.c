@@ -16,7 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dlsym.h"
 #include "elf_object.h"
+
+/* The two libraries, each with the function by which it is found. */
+enum kind { CUBLAS, CUBLASLT };
+static const struct {
+    const char *probe, *soname;
+    bool (*refers)(const struct elf_object *object, const char **version);
+} kinds[] = {
+    [CUBLAS] = {"cublasSgemm_v2", "libcublas.so.", elf_object_refers_to_cublas},
+    [CUBLASLT] = {"cublasLtMatmul", "libcublasLt.so.", elf_object_refers_to_cublaslt},
+};
 
 struct copy {
     struct real_cublas functions; /* first: what callers hold */
@@ -30,6 +41,7 @@ enum certainty { GUESSED, KNOWN };
 struct finding {
     uintptr_t base;
     unsigned long long unloads;
+    enum kind kind;
     enum certainty certainty;
     bool learned;
     const struct copy *copy;
@@ -66,12 +78,12 @@ static bool is_ours(const void *address) {
 }
 
 static void *look_up(void *scope, const char *name, const char *version) {
-    void *found = version ? dlvsym(scope, name, version) : dlsym(scope, name);
+    void *found = version ? dlvsym_next(scope, name, version) : dlsym_next(scope, name);
     return found && !is_ours(found) ? found : NULL;
 }
 
-static bool is_cublas_soname(const char *soname) {
-    return strncmp(soname, "libcublas.so.", 13) == 0;
+static bool is_soname(enum kind kind, const char *soname) {
+    return strncmp(soname, kinds[kind].soname, strlen(kinds[kind].soname)) == 0;
 }
 
 /* Keeps the object of a function loaded for good, and returns dlopen's handle of it. */
@@ -81,17 +93,26 @@ static void *pin(const void *function) {
     return dlopen(info.dli_fname, RTLD_NOLOAD | RTLD_LAZY | RTLD_NODELETE);
 }
 
-/* The functions as a scope has them; all from one library when it is cuBLAS itself that was found there. */
-static bool read_copy(void *scope, const char *version, struct real_cublas *out) {
-    void *probe = look_up(scope, "cublasSgemm_v2", version);
+/*
+ * The functions as a scope has them; all from one library, and what it depends on, when it is the true one that was
+ * found there. The version is the kind's own.
+ */
+static bool read_copy(enum kind kind, void *scope, const char *version, struct real_cublas *out) {
+    void *probe = look_up(scope, kinds[kind].probe, version);
     struct elf_object object;
     if (!probe || !elf_object_at(probe, &object)) return false;
     void *library = pin(probe);
-    if (library && is_cublas_soname(elf_object_soname(&object))) scope = library;
+    if (library && is_soname(kind, elf_object_soname(&object))) scope = library;
+    const char *lt_version = kind == CUBLASLT ? version : NULL;
 #define REAL(name) *(void **)&out->name = look_up(scope, #name, version);
-    REAL_FUNCTIONS(REAL)
+#define LT(name)   *(void **)&out->name = look_up(scope, #name, lt_version);
+    if (kind == CUBLAS) {
+        REAL_FUNCTIONS(REAL)
+    }
+    LT_FUNCTIONS(LT)
 #undef REAL
-    return out->cublasSgemm_v2 != NULL;
+#undef LT
+    return kind == CUBLAS ? out->cublasSgemm_v2 != NULL : out->cublasLtMatmul != NULL;
 }
 
 /* The one record of a copy. */
@@ -108,81 +129,86 @@ static const struct copy *record(const struct real_cublas *functions) {
     return copy;
 }
 
-static const struct copy *copy_in(void *scope, const char *version) {
+static const struct copy *copy_in(enum kind kind, void *scope, const char *version) {
     struct real_cublas functions;
     memset(&functions, 0, sizeof functions);
-    return read_copy(scope, version, &functions) ? record(&functions) : NULL;
+    return read_copy(kind, scope, version, &functions) ? record(&functions) : NULL;
 }
 
 /* ---- scopes ---- */
 
-static const struct copy *copy_in_object(const char *path, const char *version) {
+static const struct copy *copy_in_object(enum kind kind, const char *path, const char *version) {
     void *handle = *path ? dlopen(path, RTLD_NOLOAD | RTLD_LAZY) : NULL;
     if (!handle) return NULL;
-    const struct copy *copy = copy_in(handle, version);
+    const struct copy *copy = copy_in(kind, handle, version);
     dlclose(handle);
     return copy;
 }
 
 enum { MAX_LIBRARIES = 16, MAX_PATH = 1024 };
 struct libraries {
+    enum kind kind;
     int count;
     char path[MAX_LIBRARIES][MAX_PATH];
 };
 
 static bool note_library(const struct elf_object *object, void *context) {
     struct libraries *list = context;
-    if (!is_cublas_soname(elf_object_soname(object)) || strlen(object->path) >= MAX_PATH) return false;
+    if (!is_soname(list->kind, elf_object_soname(object)) || strlen(object->path) >= MAX_PATH) return false;
     strcpy(list->path[list->count++], object->path);
     return list->count == MAX_LIBRARIES;
 }
 
 /* A library that is loaded where neither scope reaches: the first that has the version. */
-static const struct copy *copy_loaded_anywhere(const char *version) {
+static const struct copy *copy_loaded_anywhere(enum kind kind, const char *version) {
     struct libraries list;
     const struct copy *copy = NULL;
+    list.kind = kind;
     list.count = 0;
     elf_object_each(note_library, &list);
-    for (int i = 0; i < list.count && !copy; i++) copy = copy_in_object(list.path[i], version);
+    for (int i = 0; i < list.count && !copy; i++) copy = copy_in_object(kind, list.path[i], version);
     return copy;
 }
 
-static const struct copy *find_copy(const struct elf_object *caller, const char *version) {
-    const struct copy *copy = copy_in(RTLD_NEXT, version);
-    if (!copy) copy = copy_in_object(caller->path, version);
-    if (!copy) copy = copy_loaded_anywhere(version);
+static const struct copy *find_copy(enum kind kind, const struct elf_object *caller, const char *version) {
+    const struct copy *copy = copy_in(kind, RTLD_NEXT, version);
+    if (!copy) copy = copy_in_object(kind, caller->path, version);
+    if (!copy) copy = copy_loaded_anywhere(kind, version);
     return copy;
 }
 
 /* ---- what is known of callers ---- */
 
 /* Under the lock. */
-static struct finding *finding_of(const struct elf_object *caller) {
+static struct finding *finding_of(enum kind kind, const struct elf_object *caller) {
     struct finding *finding = findings;
-    while (finding && (finding->base != caller->base || strcmp(finding->path, caller->path) != 0))
+    while (finding &&
+           (finding->kind != kind || finding->base != caller->base || strcmp(finding->path, caller->path) != 0))
         finding = finding->next;
     return finding;
 }
 
 /* What was learned cannot be found again: it stays as long as the same file lies at the same place. */
-static bool recall(const struct elf_object *caller, struct finding *out) {
+static bool recall(enum kind kind, const struct elf_object *caller, struct finding *out) {
     hold();
-    const struct finding *finding = finding_of(caller);
+    const struct finding *finding = finding_of(kind, caller);
     bool holds = finding && (finding->learned || finding->unloads == caller->unloads);
     if (holds) *out = *finding;
     release();
     return holds;
 }
 
-static void remember(const struct elf_object *caller, const struct copy *copy, enum certainty certainty, bool learned) {
+static void remember(enum kind kind, const struct elf_object *caller, const struct copy *copy, enum certainty certainty,
+                     bool learned) {
     hold();
-    struct finding *finding = finding_of(caller);
+    struct finding *finding = finding_of(kind, caller);
     if (!finding && (finding = malloc(sizeof *finding + strlen(caller->path) + 1))) {
         strcpy(finding->path, caller->path);
         finding->next = findings;
         findings = finding;
     }
     if (finding) {
+        finding->kind = kind;
         finding->base = caller->base;
         finding->unloads = caller->unloads;
         finding->certainty = certainty;
@@ -192,30 +218,43 @@ static void remember(const struct elf_object *caller, const struct copy *copy, e
     release();
 }
 
-const struct real_cublas *real_cublas_for(const void *caller) {
+static const struct real_cublas *find_for(enum kind kind, const void *caller) {
     struct elf_object object;
     struct finding finding;
     const char *version = NULL;
     prepare();
     if (!elf_object_at(caller, &object)) object = (struct elf_object){.path = ""}; /* generated code */
-    if (recall(&object, &finding)) return &finding.copy->functions;
-    bool refers = elf_object_refers_to_cublas(&object, &version);
-    const struct copy *copy = find_copy(&object, version);
+    if (recall(kind, &object, &finding)) return &finding.copy->functions;
+    bool refers = kinds[kind].refers(&object, &version);
+    const struct copy *copy = find_copy(kind, &object, version);
     if (!copy) return NULL;
-    remember(&object, copy, refers ? KNOWN : GUESSED, false);
+    remember(kind, &object, copy, refers ? KNOWN : GUESSED, false);
     return &copy->functions;
 }
 
-bool real_cublas_learn(const void *caller, void *library) {
+static bool learn(enum kind kind, const void *caller, void *library) {
     struct elf_object object;
     struct finding finding;
     prepare();
     if (!elf_object_at(caller, &object)) return false;
-    const struct copy *copy = copy_in(library, NULL);
+    const struct copy *copy = copy_in(kind, library, NULL);
     if (!copy) return false;
     const char *version;
-    if (elf_object_refers_to_cublas(&object, &version)) real_cublas_for(caller);
-    if (recall(&object, &finding) && finding.certainty == KNOWN) return finding.copy == copy;
-    remember(&object, copy, KNOWN, true);
+    if (kinds[kind].refers(&object, &version)) find_for(kind, caller);
+    if (recall(kind, &object, &finding) && finding.certainty == KNOWN) return finding.copy == copy;
+    remember(kind, &object, copy, KNOWN, true);
     return true;
+}
+
+const struct real_cublas *real_cublas_for(const void *caller) {
+    return find_for(CUBLAS, caller);
+}
+bool real_cublas_learn(const void *caller, void *library) {
+    return learn(CUBLAS, caller, library);
+}
+const struct real_cublas *real_cublaslt_for(const void *caller) {
+    return find_for(CUBLASLT, caller);
+}
+bool real_cublaslt_learn(const void *caller, void *library) {
+    return learn(CUBLASLT, caller, library);
 }

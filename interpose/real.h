@@ -8,10 +8,14 @@
 
 #include "cublas_names.h"
 
-/* The functions of one loaded copy of cuBLAS that we call; a function that this copy lacks is NULL. */
+/*
+ * The functions of one loaded copy of cuBLAS and of the cublasLt that it stands on; or, for who knows cublasLt alone,
+ * of that. A function that is not there is NULL.
+ */
 struct real_cublas {
 #define REAL(name) __typeof__(name) *name;
     REAL_FUNCTIONS(REAL)
+    LT_FUNCTIONS(REAL)
 #undef REAL
 };
 
@@ -28,5 +32,9 @@ const struct real_cublas *real_cublas_for(const void *caller);
  * must be given the real function, since a later call would not tell for which of the two it was meant.
  */
 bool real_cublas_learn(const void *caller, void *library);
+
+/* The same two for cublasLt, which an object may reach in another copy than the one its cuBLAS stands on. */
+const struct real_cublas *real_cublaslt_for(const void *caller);
+bool real_cublaslt_learn(const void *caller, void *library);
 
 #endif

@@ -64,13 +64,25 @@ static int words_of_route(char *out, size_t size, const struct row *row) {
                     row->support);
 }
 
+/* "bias", "gelu", "bias+gelu" or "none". */
+static const char *words_of_epilogue(const struct gemm_problem *p) {
+    static const char *const words[ACTIVATION_COUNT][2] = {
+#define X(name) [ACTIVATION_##name] = {#name, "bias+" #name},
+        GEMM_ACTIVATIONS(X)
+#undef X
+    };
+    return p->activation == ACTIVATION_none && p->bias ? "bias" : words[p->activation][p->bias];
+}
+
 static int words_of_call(char *out, size_t size, const struct row *row) {
     const struct gemm_problem *p = &row->problem;
+    const bool finishes = p->bias || p->activation != ACTIVATION_none;
     char where[200];
     words_of_route(where, sizeof where, row);
-    return snprintf(out, size, "%s %c%c m=%lld n=%lld k=%lld batch=%lld ld=%lld,%lld,%lld [%s] -> %s", row->entry,
+    return snprintf(out, size, "%s %c%c m=%lld n=%lld k=%lld batch=%lld ld=%lld,%lld,%lld%s%s [%s] -> %s", row->entry,
                     "NT"[p->op_a], "NT"[p->op_b], (long long)p -> m, (long long)p -> n, (long long)p -> k,
                     (long long)p -> batch, (long long)p -> lda, (long long)p -> ldb, (long long)p -> ldc,
+                    finishes ? " epilogue=" : "", finishes ? words_of_epilogue(p) : "",
                     gemm_profile_name(row->plan.profile), where);
 }
 
@@ -81,14 +93,15 @@ static int words_of_call(char *out, size_t size, const struct row *row) {
 static int words_of_bench(char *out, size_t size, const struct row *row, long calls) {
     const struct gemm_problem *p = &row->problem;
     static const char *const contracts[] = {"ieee", "fp32", "tf32"};
-    return snprintf(out, size,
-                    "bench entry=%s ops=%c%c m=%lld n=%lld k=%lld batch=%lld lda=%lld ldb=%lld ldc=%lld stride_a=%lld "
-                    "stride_b=%lld stride_c=%lld align_a=%u align_b=%u alpha=%c beta=%c contract=%s calls=%ld route=%s",
-                    row->entry, "NT"[p->op_a], "NT"[p->op_b], (long long)p -> m, (long long)p -> n, (long long)p -> k,
-                    (long long)p -> batch, (long long)p -> lda, (long long)p -> ldb, (long long)p -> ldc,
-                    (long long)p -> stride_a, (long long)p -> stride_b, (long long)p -> stride_c, p -> align_a,
-                    p -> align_b, "01xd"[p->alpha], "01xd"[p->beta], contracts[p->contract], calls,
-                    row -> plan.variant ? row->plan.variant->name : gemm_reason_name(row->plan.reason));
+    return snprintf(
+        out, size,
+        "bench entry=%s ops=%c%c m=%lld n=%lld k=%lld batch=%lld lda=%lld ldb=%lld ldc=%lld stride_a=%lld "
+        "stride_b=%lld stride_c=%lld align_a=%u align_b=%u alpha=%c beta=%c epilogue=%s contract=%s calls=%ld route=%s",
+        row->entry, "NT"[p->op_a], "NT"[p->op_b], (long long)p -> m, (long long)p -> n, (long long)p -> k,
+        (long long)p -> batch, (long long)p -> lda, (long long)p -> ldb, (long long)p -> ldc, (long long)p -> stride_a,
+        (long long)p -> stride_b, (long long)p -> stride_c, p -> align_a, p -> align_b, "01xd"[p->alpha],
+        "01xd"[p->beta], words_of_epilogue(p), contracts[p->contract], calls,
+        row -> plan.variant ? row->plan.variant->name : gemm_reason_name(row->plan.reason));
 }
 
 void report_line(const struct toggles *toggles, const char *line) {

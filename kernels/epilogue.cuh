@@ -46,9 +46,9 @@ DEVICE bool finishes(const struct gemm_args &args) {
     return args.bias || args.activation != ACTIVATION_none;
 }
 
-/* What alpha op(A) op(B) + beta C at m, n becomes. */
-DEVICE float finish(const struct gemm_args &args, float value, int64_t batch, int m, int64_t n) {
-    if (args.bias) value += args.bias[batch * args.stride_bias + (args.bias_along_n ? n : m)];
+/* What alpha op(A) op(B) + beta C in row m becomes. */
+DEVICE float finish(const struct gemm_args &args, float value, int64_t batch, int m) {
+    if (args.bias) value += args.bias[batch * args.stride_bias + m];
     if (args.activation == ACTIVATION_relu) value = relu(value);
     if (args.activation == ACTIVATION_gelu) value = gelu(value);
     return value;
@@ -72,7 +72,7 @@ DEVICE void finish_tile(const struct gemm_args &args, int64_t batch, int m0, int
             if (inside && n + i < args.n) value[i] = d[(int64_t)(n + i) * args.ldd + m];
 #pragma unroll
         for (int i = 0; i < UNDER_WAY; i++)
-            if (inside && n + i < args.n) d[(int64_t)(n + i) * args.ldd + m] = finish(args, value[i], batch, m, n + i);
+            if (inside && n + i < args.n) d[(int64_t)(n + i) * args.ldd + m] = finish(args, value[i], batch, m);
     }
 }
 
@@ -88,7 +88,7 @@ DEVICE void store_rows(const struct gemm_args &args, struct scalars s, int64_t b
     for (int i = 0; i < 4; i++) {
         x[i] = 0.0f;
         if (m + i < args.m) x[i] = scale(s, sums[i], c + i);
-        if (m + i < args.m && finishes(args)) x[i] = finish(args, x[i], batch, m + i, n);
+        if (m + i < args.m && finishes(args)) x[i] = finish(args, x[i], batch, m + i);
     }
     if ((uintptr_t)d % 16 == 0 && m + 3 < args.m) {
         *(float4 *)d = make_float4(x[0], x[1], x[2], x[3]);

@@ -28,10 +28,9 @@ struct gemm_args {
     int64_t lda, ldb, ldc, ldd;
     int64_t stride_a, stride_b, stride_c, stride_d;
     int64_t ld_partial;
-    const float *bias;   /* added to D: an element for each m (or n), NULL: none */
+    const float *bias;   /* an element for each m, added to all of its row, NULL: none */
     int64_t stride_bias; /* from one matrix of the batch to the next */
-    int bias_along_n;
-    int activation; /* enum gemm_activation */
+    int activation;      /* enum gemm_activation */
     int m, n, k, batch;
     int splits, k_per_split; /* k_per_split is a multiple of the CTA tile's k, but for one split */
     int tiles_m, tiles_n;

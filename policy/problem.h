@@ -1,7 +1,8 @@
 /*
  * The words of the house: what a product is, what the device is like, what was decided.
  *
- * Everything is column-major, as BLAS has it: D[m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C[m,n], `batch` times.
+ * Everything is column-major, as BLAS has it: D[m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C[m,n], `batch` times,
+ * and after that the epilogue: activation(D + bias).
  * Plain data, no CUDA. Leading dimensions and strides count elements (floats).
  */
 #ifndef FASTGEMM_PROBLEM_H
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../kernels/gemm_args.h"
 #include "../kernels/variants.h"
 #include "reasons.h"
 
@@ -35,6 +37,8 @@ struct gemm_problem {
     unsigned align_a, align_b; /* bytes (4, 8 or 16) that divide the operand's address */
     enum gemm_scalar alpha, beta;
     enum gemm_contract contract;
+    enum gemm_activation activation;
+    int bias; /* whether there is one */
 };
 
 /* What the policy may know of a chip. Rates are paper figures unless a measurement is at hand. */

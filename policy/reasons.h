@@ -14,6 +14,7 @@
     X(pedantic, "PEDANTIC prescribes cuBLAS's own order of operations")                                                \
     X(emulation, "an emulation mode of cuBLAS is set")                                                                 \
     X(tf32_allowed, "the caller allowed TF32 and no TF32 kernel of ours applies")                                      \
+    X(lt_descriptor, "cublasLt is asked for a layout, epilogue or scaling that we do not serve")                       \
     X(pointer_mode, "the pointer mode is not known")                                                                   \
     X(too_large, "a size is beyond what the kernels index")                                                            \
     X(too_small, "too small to gain from another kernel")                                                              \

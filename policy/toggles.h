@@ -30,6 +30,8 @@
     TOGGLE(log, "FASTGEMM_LOG", LOG, "off", "off, summary, calls, bench",                                              \
            "summary: at exit, where each problem went; calls: a line a call; bench: lines that replay")                \
     TOGGLE(log_file, "FASTGEMM_LOG_FILE", TEXT, "", "a path, %p is the process id", "where the log goes")              \
+    TOGGLE(dlsym, "FASTGEMM_DLSYM", SWITCH, "on", "on, off, 1, 0",                                                     \
+           "off: programs that look cuBLAS up by dlsym get cuBLAS's own functions")                                    \
     TOGGLE(workspace_mb, "FASTGEMM_WORKSPACE_MB", MEBIBYTES, "2048", "0 to 1048576",                                   \
            "most scratch that a call may take from our own pool, in MiB")
 
@@ -44,6 +46,7 @@ struct toggles {
     int split_k, raster;
     enum toggle_log log;
     char log_file[1024];
+    bool dlsym;
     int workspace_mb;
 };
 

@@ -32,8 +32,12 @@ static void test_exports(void **state) {
     (void)state;
     const char *served[] = {
 #define NAME(name) #name,
-        SERVED_FUNCTIONS(NAME)
+        SERVED_FUNCTIONS(NAME) LT_SERVED_FUNCTIONS(NAME)
 #undef NAME
+#if defined(__x86_64__)
+            "dlsym",
+        "dlvsym",
+#endif
     };
     enum { SERVED = sizeof served / sizeof *served };
     char command[4096], expected[4096] = "", *rest;

@@ -33,7 +33,7 @@ static double from_half(uint16_t h) {
     return h >> 15 ? -value : value;
 }
 
-static double load(const void *array, int64_t index, int type) {
+double standin_load(const void *array, int64_t index, int type) {
     uint16_t small;
     uint32_t word;
     float wide;
@@ -72,7 +72,7 @@ static uint16_t to_half(double value) {
     return sign | (uint16_t)(((exponent + 13) << 10) + (int)__builtin_rint(size * 2048));
 }
 
-static void store(void *array, int64_t index, int type, double value) {
+void standin_store(void *array, int64_t index, int type, double value) {
     switch (type) {
     case CUDA_R_32F:
         ((float *)array)[index] = (float)value;
@@ -89,9 +89,11 @@ static void store(void *array, int64_t index, int type, double value) {
 }
 
 double standin_scalar(const void *scalar, int compute) {
-    if (compute == CUBLAS_COMPUTE_64F || compute == CUBLAS_COMPUTE_64F_PEDANTIC) return load(scalar, 0, CUDA_R_64F);
-    if (compute == CUBLAS_COMPUTE_16F || compute == CUBLAS_COMPUTE_16F_PEDANTIC) return load(scalar, 0, CUDA_R_16F);
-    return load(scalar, 0, CUDA_R_32F);
+    if (compute == CUBLAS_COMPUTE_64F || compute == CUBLAS_COMPUTE_64F_PEDANTIC)
+        return standin_load(scalar, 0, CUDA_R_64F);
+    if (compute == CUBLAS_COMPUTE_16F || compute == CUBLAS_COMPUTE_16F_PEDANTIC)
+        return standin_load(scalar, 0, CUDA_R_16F);
+    return standin_load(scalar, 0, CUDA_R_32F);
 }
 
 /* ---- one matrix of the batch ---- */
@@ -129,11 +131,11 @@ static void widen(const struct product *p, const struct matrices *x, int64_t k0,
     for (int64_t l = 0; l < k; l++)
         for (int64_t i = 0; i < p->m; i++)
             a[l * p->m + i] =
-                load(x->a, p->transa == CUBLAS_OP_N ? i + (k0 + l) * p->lda : k0 + l + i * p->lda, p->type_a);
+                standin_load(x->a, p->transa == CUBLAS_OP_N ? i + (k0 + l) * p->lda : k0 + l + i * p->lda, p->type_a);
     for (int64_t j = 0; j < p->n; j++)
         for (int64_t l = 0; l < k; l++)
             b[j * SLICE + l] =
-                load(x->b, p->transb == CUBLAS_OP_N ? k0 + l + j * p->ldb : j + (k0 + l) * p->ldb, p->type_b);
+                standin_load(x->b, p->transb == CUBLAS_OP_N ? k0 + l + j * p->ldb : j + (k0 + l) * p->ldb, p->type_b);
 }
 
 static bool compute_one(const struct product *p, const struct matrices *x, double alpha, double beta) {
@@ -149,8 +151,8 @@ static bool compute_one(const struct product *p, const struct matrices *x, doubl
     for (int64_t j = 0; j < p->n; j++)
         for (int64_t i = 0; i < p->m; i++) {
             double value = alpha == 0 ? 0 : alpha * sum[j * p->m + i];
-            if (beta != 0) value += beta * load(x->c, i + j * p->ldc, p->type_c);
-            store(x->c, i + j * p->ldc, p->type_c, value);
+            if (beta != 0) value += beta * standin_load(x->c, i + j * p->ldc, p->type_c);
+            standin_store(x->c, i + j * p->ldc, p->type_c, value);
         }
     free(sum), free(a), free(b);
     return true;

@@ -73,5 +73,7 @@ cublasStatus_t standin_product(const char *function, cublasHandle_t handle, stru
 bool standin_compute(const struct product *product);
 int standin_type_bytes(int type);
 double standin_scalar(const void *scalar, int compute);
+double standin_load(const void *array, int64_t index, int type);
+void standin_store(void *array, int64_t index, int type, double value);
 
 #endif

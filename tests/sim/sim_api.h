@@ -70,6 +70,10 @@ void fgsim_cublas_reset(void);
 /* Index of the first argument in which two calls differ, -2 when their functions or counts do, -1 when equal. */
 int fgsim_cublas_compare(const struct fgsim_cublas_call *a, const struct fgsim_cublas_call *b);
 
+/* The same of a stand-in cublasLt. */
+uint64_t fgsim_cublaslt_calls(struct fgsim_cublas_call *calls, size_t capacity);
+void fgsim_cublaslt_reset(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -78,12 +78,11 @@ static void make_scalars(struct sim_product *p) {
 }
 
 static void make_epilogue(struct sim_product *p) {
-    const int64_t count = p->bias == BIAS_ALONG_N ? p->n : p->m, stride = count + 3;
+    const int64_t stride = p->m + 3;
     p->args.activation = p->activation;
-    if (p->bias == NO_BIAS) return;
-    p->bias_values = device_numbers(stride * (p->batch - 1) + count, 5);
+    if (!p->bias) return;
+    p->bias_values = device_numbers(stride * (p->batch - 1) + p->m, 5);
     p->args.bias = p->bias_values;
-    p->args.bias_along_n = p->bias == BIAS_ALONG_N;
     p->args.stride_bias = stride;
 }
 
@@ -182,8 +181,8 @@ static int element_wrong(const struct sim_product *p, int batch, int i, int j) {
         sum += (double)p->beta * p->c_before[at];
         size += fabs((double)p->beta * p->c_before[at]);
     }
-    if (p->bias != NO_BIAS) {
-        double bias = p->bias_values[batch * p->args.stride_bias + (p->bias == BIAS_ALONG_N ? j : i)];
+    if (p->bias) {
+        double bias = p->bias_values[batch * p->args.stride_bias + i];
         sum += bias;
         size += fabs(bias);
     }

@@ -17,7 +17,7 @@ struct sim_product {
     int offset; /* floats by which operands that need no alignment start off a 16-byte boundary */
     float alpha, beta;
     int scalars_on_device;
-    enum sim_bias { NO_BIAS, BIAS_ALONG_M, BIAS_ALONG_N } bias;
+    int bias;
     int activation; /* enum gemm_activation */
     /* filled by sim_product_make */
     struct gemm_args args;

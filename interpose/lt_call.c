@@ -1,0 +1,240 @@
+/*
+ * Reading cublasLt's descriptors. cuBLAS API reference: cublasLtMatmulDescAttributes_t,
+ * cublasLtMatrixLayoutAttribute_t, cublasLtEpilogue_t. What is not known to be neutral forwards the call.
+ */
+#include "lt_call.h"
+
+#include <stddef.h>
+
+/* ---- attributes ---- */
+
+static bool desc_get(const struct real_cublas *real, cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t which,
+                     void *value, size_t size) {
+    size_t written = 0;
+    return real->cublasLtMatmulDescGetAttribute(desc, which, value, size, &written) == CUBLAS_STATUS_SUCCESS &&
+           written == size;
+}
+
+static bool layout_get(const struct real_cublas *real, cublasLtMatrixLayout_t layout,
+                       cublasLtMatrixLayoutAttribute_t which, void *value, size_t size) {
+    size_t written = 0;
+    return real->cublasLtMatrixLayoutGetAttribute(layout, which, value, size, &written) == CUBLAS_STATUS_SUCCESS &&
+           written == size;
+}
+
+#define DESC(which, value)   desc_get(real, desc, CUBLASLT_MATMUL_DESC_##which, value, sizeof *(value))
+#define LAYOUT(which, value) layout_get(real, layout, CUBLASLT_MATRIX_LAYOUT_##which, value, sizeof *(value))
+
+/* A matrix as its layout has it. */
+struct matrix {
+    int32_t type, order, batch;
+    uint64_t rows, cols;
+    int64_t ld, stride;
+};
+
+/* The two at the end are zero where a copy does not know them. */
+static bool read_layout(const struct real_cublas *real, cublasLtMatrixLayout_t layout, struct matrix *x) {
+    int64_t plane = 0;
+    uint32_t mode = 0;
+    bool read = LAYOUT(TYPE, &x->type) && LAYOUT(ORDER, &x->order) && LAYOUT(ROWS, &x->rows) &&
+                LAYOUT(COLS, &x->cols) && LAYOUT(LD, &x->ld) && LAYOUT(BATCH_COUNT, &x->batch) &&
+                LAYOUT(STRIDED_BATCH_OFFSET, &x->stride);
+    LAYOUT(PLANE_OFFSET, &plane);
+    layout_get(real, layout, (cublasLtMatrixLayoutAttribute_t)8, &mode, sizeof mode); /* BATCH_MODE, since 12.9 */
+    return read && plane == 0 && mode == 0 && (x->order == CUBLASLT_ORDER_COL || x->order == CUBLASLT_ORDER_ROW);
+}
+
+struct operation {
+    int32_t compute, scale, pointer_mode, op_a, op_b, op_c, fill, bias_type, sm_count_target;
+    uint32_t epilogue;
+    const void *bias;
+    int64_t bias_stride;
+};
+
+/* Scales, other outputs and emulation: pointers, then modes, by number, since older headers lack some. */
+static bool is_plain(const struct real_cublas *real, cublasLtMatmulDesc_t desc) {
+    static const int pointers[] = {17, 18, 19, 20, 21, 36, 38}, modes[] = {31, 32, 33, 34, 37};
+    for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++) {
+        const void *pointer = NULL;
+        desc_get(real, desc, (cublasLtMatmulDescAttributes_t)pointers[i], &pointer, sizeof pointer);
+        if (pointer) return false;
+    }
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        int32_t mode = 0;
+        desc_get(real, desc, (cublasLtMatmulDescAttributes_t)modes[i], &mode, sizeof mode);
+        if (mode) return false;
+    }
+    int8_t fast = 0; /* sums of fp8 products */
+    DESC(FAST_ACCUM, &fast);
+    return !fast;
+}
+
+static bool read_operation(const struct real_cublas *real, cublasLtMatmulDesc_t desc, struct operation *x) {
+    return DESC(COMPUTE_TYPE, &x->compute) && DESC(SCALE_TYPE, &x->scale) && DESC(POINTER_MODE, &x->pointer_mode) &&
+           DESC(TRANSA, &x->op_a) && DESC(TRANSB, &x->op_b) && DESC(TRANSC, &x->op_c) && DESC(FILL_MODE, &x->fill) &&
+           DESC(EPILOGUE, &x->epilogue) && DESC(BIAS_POINTER, &x->bias) && DESC(BIAS_BATCH_STRIDE, &x->bias_stride) &&
+           DESC(BIAS_DATA_TYPE, &x->bias_type) && DESC(SM_COUNT_TARGET, &x->sm_count_target);
+}
+
+/* ---- what they mean ---- */
+
+static bool is_valid_op(int32_t op) {
+    return op == CUBLAS_OP_N || op == CUBLAS_OP_T || op == CUBLAS_OP_C;
+}
+
+/* Of an operand in row order the transpose lies in memory in column order. */
+static cublasOperation_t op_in_columns(int32_t op, const struct matrix *x) {
+    return (op == CUBLAS_OP_N) == (x->order == CUBLASLT_ORDER_COL) ? CUBLAS_OP_N : CUBLAS_OP_T;
+}
+
+static enum gemm_reason read_epilogue(struct lt_part *part, const struct operation *op, int32_t order_d) {
+    switch (op->epilogue & ~(uint32_t)CUBLASLT_EPILOGUE_BIAS) {
+    case 0:
+    case CUBLASLT_EPILOGUE_DEFAULT:
+        part->activation = ACTIVATION_none;
+        break;
+    case CUBLASLT_EPILOGUE_RELU:
+        part->activation = ACTIVATION_relu;
+        break;
+    case CUBLASLT_EPILOGUE_GELU:
+        part->activation = ACTIVATION_gelu;
+        break;
+    default:
+        return REASON_lt_descriptor;
+    }
+    if (!(op->epilogue & CUBLASLT_EPILOGUE_BIAS)) return op->epilogue ? REASON_routed : REASON_lt_descriptor;
+    /* The bias runs along the rows of D; in row order cuBLAS has none (status 15). */
+    if (op->epilogue == (CUBLASLT_EPILOGUE_DEFAULT | CUBLASLT_EPILOGUE_BIAS) || order_d != CUBLASLT_ORDER_COL)
+        return REASON_lt_descriptor;
+    if (!op->bias || (op->bias_type != -1 && op->bias_type != CUDA_R_32F)) return REASON_lt_descriptor;
+    part->bias = op->bias;
+    part->stride_bias = op->bias_stride;
+    return REASON_routed;
+}
+
+static enum gemm_reason read_modes(struct lt_part *part, const struct operation *op) {
+    if (op->compute != CUBLAS_COMPUTE_32F && op->compute != CUBLAS_COMPUTE_32F_FAST_TF32) return REASON_math_mode;
+    if (op->scale != CUDA_R_32F) return REASON_not_fp32;
+    if (op->pointer_mode != CUBLASLT_POINTER_MODE_HOST && op->pointer_mode != CUBLASLT_POINTER_MODE_DEVICE)
+        return REASON_pointer_mode;
+    if (!is_valid_op(op->op_a) || !is_valid_op(op->op_b) || op->op_c != CUBLAS_OP_N) return REASON_invalid;
+    if (op->fill != CUBLAS_FILL_MODE_FULL || op->sm_count_target < 0) return REASON_lt_descriptor;
+    part->modes.math_mode = CUBLAS_DEFAULT_MATH; /* the compute type says it all */
+    part->modes.pointer_mode = (cublasPointerMode_t)op->pointer_mode;
+    part->modes.sm_count_target = op->sm_count_target;
+    return REASON_routed;
+}
+
+/* The sizes of op(A), op(B), C and D go together. */
+static bool is_one_product(const struct operation *op, const struct matrix *a, const struct matrix *b,
+                           const struct matrix *c, const struct matrix *d) {
+    const bool na = op->op_a == CUBLAS_OP_N, nb = op->op_b == CUBLAS_OP_N;
+    return (na ? a->rows : a->cols) == d->rows && (nb ? b->cols : b->rows) == d->cols &&
+           (na ? a->cols : a->rows) == (nb ? b->rows : b->cols) && c->rows == d->rows && c->cols == d->cols &&
+           c->order == d->order && a->batch == d->batch && b->batch == d->batch && c->batch == d->batch;
+}
+
+static void fill_operands(struct gemm_call *call, const struct lt_arguments *x, const struct operation *op,
+                          const struct matrix *a, const struct matrix *b, const struct matrix *d) {
+    *call = (struct gemm_call){.entry = call->entry,
+                               .handle = call->handle,
+                               .lt = call->lt,
+                               .alpha = x->alpha,
+                               .beta = x->beta,
+                               .op_a = op_in_columns(op->op_a, a),
+                               .op_b = op_in_columns(op->op_b, b),
+                               .m = (int64_t)d->rows,
+                               .n = (int64_t)d->cols,
+                               .k = (int64_t)(op->op_a == CUBLAS_OP_N ? a->cols : a->rows),
+                               .a = x->a,
+                               .b = x->b,
+                               .lda = a->ld,
+                               .ldb = b->ld,
+                               .stride_a = a->stride,
+                               .stride_b = b->stride,
+                               .batch = d->batch,
+                               .type_a = (cudaDataType)a->type,
+                               .type_b = (cudaDataType)b->type,
+                               .type_c = (cudaDataType)d->type,
+                               .has_compute = true,
+                               .compute = (cublasComputeType_t)op->compute,
+                               .algo = CUBLAS_GEMM_DEFAULT};
+}
+
+/* D in row order is D' in column order, and D' = op(B)' op(A)'. */
+static void swap_operands(struct gemm_call *call) {
+    const struct gemm_call row = *call;
+    call->op_a = row.op_b == CUBLAS_OP_N ? CUBLAS_OP_T : CUBLAS_OP_N;
+    call->op_b = row.op_a == CUBLAS_OP_N ? CUBLAS_OP_T : CUBLAS_OP_N;
+    call->m = row.n, call->n = row.m;
+    call->a = row.b, call->b = row.a;
+    call->lda = row.ldb, call->ldb = row.lda;
+    call->stride_a = row.stride_b, call->stride_b = row.stride_a;
+}
+
+/* Where beta is 0, C is not looked at, and may be NULL. */
+static enum gemm_reason fill_results(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
+                                     const struct matrix *c, const struct matrix *d) {
+    part->d = x->d;
+    part->ldd = d->ld, part->stride_d = d->stride;
+    if (!x->d || !x->beta) return REASON_invalid;
+    /* In place, but an element would overwrite another's C: cuBLAS refuses it (status 7) whatever beta is. */
+    if (x->c == x->d && (c->ld != d->ld || (d->batch > 1 && c->stride != d->stride))) return REASON_invalid;
+    const bool unused = part->modes.pointer_mode == CUBLAS_POINTER_MODE_HOST && *(const float *)x->beta == 0.0f;
+    call->c = unused ? x->d : (void *)(uintptr_t)x->c;
+    call->ldc = unused ? d->ld : c->ld;
+    call->stride_c = unused ? d->stride : c->stride;
+    return REASON_routed;
+}
+
+/* As cuBLAS 13.1 has it: another one gets status 7. */
+static bool is_workspace(const struct workspace *workspace) {
+    return !workspace->size || (workspace->address && (uintptr_t)workspace->address % 256 == 0);
+}
+
+static bool is_fp32(const struct real_cublas *real, cublasLtMatrixLayout_t layout) {
+    int32_t type = -1;
+    return LAYOUT(TYPE, &type) && type == CUDA_R_32F;
+}
+
+static enum gemm_reason describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
+                                 const struct real_cublas *real) {
+    struct operation op = {0};
+    struct matrix a = {0}, b = {0}, c = {0}, d = {0};
+    if (!read_operation(real, x->desc, &op) || !read_layout(real, x->layout_a, &a) ||
+        !read_layout(real, x->layout_b, &b) || !read_layout(real, x->layout_d, &d))
+        return REASON_lt_descriptor;
+    fill_operands(call, x, &op, &a, &b, &d);
+    if (d.order == CUBLASLT_ORDER_ROW) swap_operands(call);
+    if (a.type != CUDA_R_32F || b.type != CUDA_R_32F || d.type != CUDA_R_32F) return REASON_not_fp32;
+    c = d;
+    if (x->layout_c != x->layout_d && !read_layout(real, x->layout_c, &c)) return REASON_lt_descriptor;
+    if (c.type != CUDA_R_32F) return REASON_not_fp32;
+    if (!is_one_product(&op, &a, &b, &c, &d)) return REASON_invalid;
+    enum gemm_reason reason = read_modes(part, &op);
+    if (reason == REASON_routed) reason = read_epilogue(part, &op, d.order);
+    if (reason == REASON_routed && !is_plain(real, x->desc)) reason = REASON_lt_descriptor;
+    return reason == REASON_routed ? fill_results(call, part, x, &c, &d) : reason;
+}
+
+/* The call is filled anew on the way. */
+static void describe_into(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
+                          const struct real_cublas *real) {
+    enum gemm_reason reason = describe(call, part, x, real);
+    if (reason == REASON_routed && !is_workspace(&x->workspace)) reason = REASON_invalid;
+    call->refused = reason;
+}
+
+void lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
+                      const struct real_cublas *real, bool logged) {
+    call->lt = part;
+    part->workspace = x->workspace.address ? x->workspace : (struct workspace){NULL, 0};
+    part->modes.stream = x->stream;
+    if (!real->cublasLtMatmulDescGetAttribute || !real->cublasLtMatrixLayoutGetAttribute || !x->desc || !x->layout_a ||
+        !x->layout_b || !x->layout_c || !x->layout_d)
+        call->refused = REASON_invalid;
+    else if (!logged && !is_fp32(real, x->layout_a))
+        call->refused = REASON_not_fp32;
+    else
+        describe_into(call, part, x, real);
+}
