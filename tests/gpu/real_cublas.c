@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct search {
-    const char *name;
+    const char *library, *name;
     void *found;
 };
 
@@ -44,7 +44,7 @@ static void *look_up(uintptr_t base, const ElfW(Dyn) * dynamic, const char *name
 static int visit(struct dl_phdr_info *info, size_t size, void *context) {
     struct search *search = context;
     (void)size;
-    if (!strstr(info->dlpi_name, "/libcublas.so.")) return 0;
+    if (!strstr(info->dlpi_name, search->library)) return 0;
     for (int i = 0; i < info->dlpi_phnum; i++)
         if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
             search->found =
@@ -53,7 +53,13 @@ static int visit(struct dl_phdr_info *info, size_t size, void *context) {
 }
 
 void *real_cublas_function(const char *name) {
-    struct search search = {name, NULL};
+    struct search search = {"/libcublas.so.", name, NULL};
+    dl_iterate_phdr(visit, &search);
+    return search.found;
+}
+
+void *real_cublaslt_function(const char *name) {
+    struct search search = {"/libcublasLt.so.", name, NULL};
     dl_iterate_phdr(visit, &search);
     return search.found;
 }

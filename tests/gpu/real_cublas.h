@@ -7,4 +7,7 @@
 /* NULL when no libcublas.so.N is loaded or it does not define the name. */
 void *real_cublas_function(const char *name);
 
+/* The same of libcublasLt. */
+void *real_cublaslt_function(const char *name);
+
 #endif
