@@ -49,19 +49,21 @@ static enum gemm_reason read_math_mode(cublasMath_t mode, bool *tf32) {
 }
 
 enum gemm_reason contract_owed(const struct gemm_call *call, const struct handle_modes *modes,
-                               const struct settings *settings, enum gemm_contract *contract) {
+                               const struct settings *settings, struct gemm_problem *problem) {
     bool tf32 = call->has_compute && call->compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     enum gemm_reason reason = read_math_mode(modes->math_mode, &tf32);
     if (reason != REASON_routed) return reason;
     if (modes->emulation || settings->emulation) return REASON_emulation;
-    if (settings->tf32 == TF32_FORCED || settings->toggles.precision == PRECISION_TF32) tf32 = true;
+    if (settings->tf32 == TF32_FORCED) tf32 = true;
+    problem->cublas_tf32 = tf32 && settings->tf32 != TF32_FORBIDDEN;
+    if (settings->toggles.precision == PRECISION_TF32) tf32 = true;
     if (settings->tf32 == TF32_FORBIDDEN) tf32 = false;
     /*
      * Default math mode owes contract fp32. Products split for tensor cores keep it over inputs as a whole, but on
      * some inputs their error was more than twice cuBLAS's: until that is mended they take the user's word.
      */
-    *contract = tf32 ? CONTRACT_TF32 : CONTRACT_IEEE;
-    if (settings->toggles.precision == PRECISION_FP32 && !tf32) *contract = CONTRACT_FP32;
-    if (settings->toggles.precision == PRECISION_IEEE) *contract = CONTRACT_IEEE;
+    problem->contract = tf32 ? CONTRACT_TF32 : CONTRACT_IEEE;
+    if (settings->toggles.precision == PRECISION_FP32 && !tf32) problem->contract = CONTRACT_FP32;
+    if (settings->toggles.precision == PRECISION_IEEE) problem->contract = CONTRACT_IEEE;
     return REASON_routed;
 }

@@ -12,8 +12,8 @@
 /* From the call's own words, before the handle is asked: REASON_routed, or why it is forwarded. */
 enum gemm_reason contract_of_call(const struct gemm_call *call);
 
-/* From the handle's modes too: REASON_routed and the contract, or why the call is forwarded. */
+/* From the handle's modes too: REASON_routed, the contract and what cuBLAS may do, or why the call is forwarded. */
 enum gemm_reason contract_owed(const struct gemm_call *call, const struct handle_modes *modes,
-                               const struct settings *settings, enum gemm_contract *contract);
+                               const struct settings *settings, struct gemm_problem *problem);
 
 #endif

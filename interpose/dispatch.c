@@ -188,7 +188,7 @@ static enum gemm_reason route(struct gemm_plan *plan, struct gemm_problem *p, co
         place.modes = c->lt->modes;
     else if (!handle_state_modes(view.real, c->handle, &place.modes))
         return REASON_invalid;
-    reason = contract_owed(c, &place.modes, settings(), &p->contract);
+    reason = contract_owed(c, &place.modes, settings(), p);
     if (reason == REASON_routed) reason = describe_scalars(p, c, &place.modes);
     if (reason == REASON_routed) reason = find_place(&place, c, view);
     if (reason == REASON_routed) reason = make_plan(plan, p, &place, &settings()->toggles);

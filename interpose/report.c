@@ -134,7 +134,13 @@ static void print_row(FILE *out, const struct row *row, long calls) {
     fprintf(out, "fastgemm: %8ld x %s\n", calls, line);
 }
 
+/* TF32 on the user's word alone: cuBLAS would have computed in fp32. */
+static bool unasked_tf32(const struct row *row) {
+    return row->plan.variant && row->plan.variant->contract == CONTRACT_TF32 && !row->problem.cublas_tf32;
+}
+
 static void print_rows(FILE *out, struct row **list, int count) {
+    long unasked = 0;
     long routed = atomic_load(&other_routed), forwarded = atomic_load(&other_forwarded), other = routed + forwarded;
     for (int i = 0; i < count; i++) {
         long calls = atomic_load(&list[i]->calls);
@@ -143,7 +149,10 @@ static void print_rows(FILE *out, struct row **list, int count) {
             routed += calls;
         else
             forwarded += calls;
+        if (unasked_tf32(list[i])) unasked += calls;
     }
+    if (unasked)
+        fprintf(out, "fastgemm: %8ld x TF32 for callers that did not ask for it (FASTGEMM_PRECISION=tf32)\n", unasked);
     if (other) fprintf(out, "fastgemm: %8ld x other problems, beyond the %d that are listed\n", other, MAX_ROWS);
     fprintf(out, "fastgemm: total %ld calls: %ld routed, %ld forwarded\n", routed + forwarded, routed, forwarded);
 }

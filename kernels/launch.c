@@ -3,6 +3,7 @@
 
 #ifdef FASTGEMM_HOPPER
 #include "launch_split.h"
+#include "launch_tf32.h"
 #endif
 
 #include <stdatomic.h>
@@ -74,7 +75,7 @@ static int launch_planes(enum gemm_family family, enum gemm_loader a, enum gemm_
 int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b) {
     static atomic_bool ready[MAX_DEVICES][VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT];
     int device = 0;
-    if (gemm_family_splits(variant->family)) return cudaSuccess; /* at its launch */
+    if (gemm_family_wgmma(variant->family)) return cudaSuccess; /* at its launch */
     cudaError_t error = cudaGetDevice(&device);
     if (error != cudaSuccess) return error;
     atomic_bool *done = device < MAX_DEVICES ? &ready[device][index_of(variant)][a][b] : NULL;
@@ -96,17 +97,34 @@ static cudaError_t launch(const void *kernel, dim3 grid, int threads, int shared
     return error;
 }
 
-static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
-                                  struct gemm_args *args, cudaStream_t stream) {
-    dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
-    cudaError_t error =
-        launch(kernels[index_of(v)][a][b], grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
-    if (error != cudaSuccess || args->splits == 1) return error;
+static cudaError_t launch_reduce(struct gemm_args *args, cudaStream_t stream) {
     /* splitk_reduce.cu: a block's warps take a column each, or share one where there are many splits. */
     int columns = args->splits > REDUCE_COLUMNS ? 1 : REDUCE_COLUMNS, groups = (args->n + columns - 1) / columns;
     dim3 reduce = {(unsigned)((args->m + REDUCE_ROWS - 1) / REDUCE_ROWS),
                    (unsigned)(groups < MAX_GRID_YZ ? groups : MAX_GRID_YZ), (unsigned)args->batch};
     return launch((const void *)splitk_reduce, reduce, REDUCE_THREADS, REDUCE_THREADS * 16, args, stream);
+}
+
+static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                                  struct gemm_args *args, cudaStream_t stream) {
+    dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
+    cudaError_t error =
+        launch(kernels[index_of(v)][a][b], grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, stream) : error;
+}
+
+/* TF32 on Hopper: operands that go through scratch first, partial sums after them. */
+static cudaError_t launch_tf32(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                               struct gemm_args *args, cudaStream_t stream) {
+#ifdef FASTGEMM_HOPPER
+    char *scratch = (char *)args->partial;
+    args->partial = args->splits > 1 ? (float *)(scratch + tf32_launch_operand_bytes(a, b, args)) : NULL;
+    cudaError_t error = (cudaError_t)tf32_launch(v, a, b, args, scratch, stream);
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, stream) : error;
+#else
+    (void)v, (void)a, (void)b, (void)args, (void)stream;
+    return cudaErrorNotSupported;
+#endif
 }
 
 /* Persistent CTAs: as many as the SMs hold, or as there are tiles. */
@@ -127,6 +145,7 @@ static cudaError_t launch_stream(const struct gemm_variant *v, enum gemm_loader 
 int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b, struct gemm_args args,
                 void *stream) {
     if (gemm_family_splits(variant->family)) return launch_planes(variant->family, a, b, &args, stream);
+    if (variant->family == FAMILY_TF32_WGMMA) return launch_tf32(variant, a, b, &args, stream);
     if (variant->family == FAMILY_STREAM) return launch_stream(variant, a, b, &args, stream);
     cudaError_t error = gemm_launch_prepare(variant, a, b);
     int left = args.batch;

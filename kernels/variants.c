@@ -2,6 +2,7 @@
 #include "variants.h"
 
 #include "split.h"
+#include "tf32.h"
 
 const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
 #define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
@@ -28,6 +29,7 @@ static int mma_tile_floats(int extent, int bk, enum gemm_loader loader, int pad)
 
 int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
+    if (v->family == FAMILY_TF32_WGMMA) return TF32_SHARED_BYTES;
     int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
     if (v->family == FAMILY_STREAM) return (stages + row_floats(v->bn, b)) * 4; /* fragments are read a row ahead */
     if (v->family == FAMILY_TF32_MMA)

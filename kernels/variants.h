@@ -37,18 +37,30 @@
     VARIANT(sgemm_fp16x3_wgmma_256x128x64, FP16X3, FP32, 90, 256, 128, 64, 8, 16, 4, 384, 1, 1)                        \
     VARIANT(sgemm_bf16x6_wgmma_256x128x64, BF16X6, FP32, 90, 256, 128, 64, 8, 16, 3, 384, 1, 1)
 
+/* Two kernels for each of these, by how A lies (tf32.h). */
+#define GEMM_TF32_WGMMA_VARIANTS(VARIANT)                                                                              \
+    VARIANT(sgemm_tf32_wgmma_256x128x32, TF32_WGMMA, TF32, 90, 256, 128, 32, 4, 32, 4, 384, 1, 1)                      \
+    VARIANT(sgemm_tf32_wgmma_128x256x32, TF32_WGMMA, TF32, 90, 128, 256, 32, 4, 32, 4, 384, 1, 1)                      \
+    VARIANT(sgemm_tf32_wgmma_128x192x32, TF32_WGMMA, TF32, 90, 128, 192, 32, 4, 24, 4, 384, 1, 1)                      \
+    VARIANT(sgemm_tf32_wgmma_128x128x32, TF32_WGMMA, TF32, 90, 128, 128, 32, 4, 16, 6, 384, 1, 1)                      \
+    VARIANT(sgemm_tf32_wgmma_128x64x32, TF32_WGMMA, TF32, 90, 128, 64, 32, 4, 8, 8, 384, 1, 1)
+
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
     GEMM_SIMT_VARIANTS(VARIANT)                                                                                        \
-    GEMM_STREAM_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT) GEMM_TF32_MMA_VARIANTS(VARIANT)
+    GEMM_STREAM_VARIANTS(VARIANT)                                                                                      \
+    GEMM_SPLIT_VARIANTS(VARIANT)                                                                                       \
+    GEMM_TF32_MMA_VARIANTS(VARIANT)                                                                                    \
+    GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 
 /*
  *   SIMT    fp32 FFMA
  *   STREAM  fp32 FFMA for a small K, which stays in shared memory
  *   FP16X3  three products of fp16 planes where the operands allow it, else as BF16X6: the device decides
  *   BF16X6  six products of bf16 planes
- *   TF32_MMA  TF32 tensor cores, by warps (mma.sync)
+ *   TF32_MMA    TF32 tensor cores, by warps (mma.sync)
+ *   TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
  */
-enum gemm_family { FAMILY_SIMT, FAMILY_STREAM, FAMILY_FP16X3, FAMILY_BF16X6, FAMILY_TF32_MMA };
+enum gemm_family { FAMILY_SIMT, FAMILY_STREAM, FAMILY_FP16X3, FAMILY_BF16X6, FAMILY_TF32_MMA, FAMILY_TF32_WGMMA };
 
 /* The accuracy owed to a caller, strictest first; a variant of a stricter contract may serve a laxer one. */
 enum gemm_contract { CONTRACT_IEEE, CONTRACT_FP32, CONTRACT_TF32 };
@@ -98,6 +110,11 @@ extern const struct gemm_variant gemm_variants[VARIANT_COUNT];
 /* Whether the operands are split into planes in scratch first. Runs on 9.0 alone, by sm_90a code. */
 static inline int gemm_family_splits(enum gemm_family family) {
     return family == FAMILY_FP16X3 || family == FAMILY_BF16X6;
+}
+
+/* Whether it runs on 9.0 alone, by sm_90a code, persistent, and may need scratch for operands. */
+static inline int gemm_family_wgmma(enum gemm_family family) {
+    return gemm_family_splits(family) || family == FAMILY_TF32_WGMMA;
 }
 
 /* Whether a variant has a kernel for these loaders. */

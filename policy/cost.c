@@ -5,6 +5,7 @@
 #include "cost.h"
 
 #include "../kernels/split.h"
+#include "tf32_operands.h"
 
 static double larger(double a, double b) {
     return a > b ? a : b;
@@ -25,11 +26,15 @@ static int64_t times(int64_t a, int64_t b) {
     return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
 }
 
-static const double LAUNCH_S = 2.5e-6;       /* start and drain of one kernel */
-static const double CTA_START_K = 26;        /* prologue and epilogue of a CTA, in k steps of its main loop */
-static const double STREAM_START_K = 4;      /* the same where a CTA's stores overlap its next tile */
-static const double PASSES_S = 8e-6;         /* three kernels that overlap */
-static const double L2_BYTES_PER_S = 4.5e12; /* partial sums mostly stay in L2 */
+static const double LAUNCH_S = 2.5e-6;  /* start and drain of one kernel */
+static const double CTA_START_K = 26;   /* prologue and epilogue of a CTA, in k steps of its main loop */
+static const double STREAM_START_K = 4; /* the same where a CTA's stores overlap its next tile */
+static const double PASSES_S = 8e-6;    /* three kernels that overlap */
+static const double PACK_S = 2e-6;      /* one that overlaps */
+static const double TF32_START_K = 120; /* as CTA_START_K, where the loop is faster and results are 16-byte stores */
+static const double TF32_START_K_SINGLE = 260; /* or single ones */
+static const double TF32_BANDWIDTH = 0.8;      /* of the chip's, reached where bytes decide */
+static const double L2_BYTES_PER_S = 4.5e12;   /* partial sums mostly stay in L2 */
 
 int64_t gemm_split_ld(const struct gemm_problem *p) {
     return times(ceil_div(p->m, 4), 4);
@@ -42,6 +47,10 @@ int64_t gemm_split_scratch_bytes(const struct gemm_problem *p, int split_k) {
 
 int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
     int64_t sums = gemm_split_scratch_bytes(p, split_k), total = 0;
+    if (v->family == FAMILY_TF32_WGMMA) {
+        int64_t operands = tf32_operand_bytes(p);
+        return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
+    }
     if (!gemm_family_splits(v->family)) return sums;
     double rows = (double)p->m + (double)p->n + SPLIT_TILE_M + SPLIT_TILE_N;
     if (rows > INT32_MAX || rows * ((double)p->k + SPLIT_UNIT_K) * (double)p->batch > 0x1p50) return INT64_MAX;
@@ -64,10 +73,18 @@ double gemm_floor(const struct gemm_problem *p, const struct gemm_device *d) {
     return larger(flops / d->ffma_flops_per_s, bytes_moved(p) / d->dram_bytes_per_s);
 }
 
+/* The larger the tile, the fewer bytes through shared memory for each product. */
+static double tf32_wgmma_efficiency(const struct gemm_variant *v) {
+    const int tile = v->bm * v->bn;
+    if (tile >= 256 * 128) return 6.1;
+    return tile >= 128 * 192 ? 5.3 : tile >= 128 * 128 ? 4.5 : 3.1;
+}
+
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
 static double efficiency(const struct gemm_variant *v) {
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
+    if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(v);
     int tile = v->tm * v->tn;
     if (tile >= 128) return v->ctas_per_sm == 2 ? 0.83 : 0.82;
     if (tile >= 64) return 0.80;
@@ -76,10 +93,20 @@ static double efficiency(const struct gemm_variant *v) {
 
 /* Both operands are read twice and written once as planes. */
 static double passes(const struct gemm_problem *p, const struct gemm_device *d, const struct gemm_variant *v) {
+    if (v->family == FAMILY_TF32_WGMMA) {
+        const double packed = (double)tf32_operand_bytes(p);
+        return packed > 0 ? PACK_S + 2 * packed / (0.8 * d->dram_bytes_per_s) : 0;
+    }
     if (!gemm_family_splits(v->family)) return 0;
     double bytes = 8 + (v->family == FAMILY_FP16X3 ? 4 : 6);
     double elements = ((double)p->m + (double)p->n) * (double)p->k * (double)p->batch;
     return PASSES_S + bytes * elements / (0.9 * d->dram_bytes_per_s);
+}
+
+static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
+    if (v->family == FAMILY_STREAM) return STREAM_START_K;
+    if (v->family != FAMILY_TF32_WGMMA) return CTA_START_K;
+    return (p->m | p->ldd) % 4 ? TF32_START_K_SINGLE : TF32_START_K;
 }
 
 struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const struct gemm_device *d,
@@ -90,9 +117,9 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .sm_count = d->sm_count,
         .k = (double)p->k,
         .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(v)),
-        .memory_s = bytes_moved(p) / d->dram_bytes_per_s,
+        .memory_s = bytes_moved(p) / d->dram_bytes_per_s / (v->family == FAMILY_TF32_WGMMA ? TF32_BANDWIDTH : 1),
         .split_s = 2.0 * plane / L2_BYTES_PER_S,
-        .start_k = v->family == FAMILY_STREAM ? STREAM_START_K : CTA_START_K,
+        .start_k = start_k(p, v),
         .passes_s = passes(p, d, v),
         .ctas_per_sm = v->ctas_per_sm,
         .warps = v->threads / 32.0,

@@ -8,6 +8,7 @@
 #include "measured.h"
 
 #include "cost.h"
+#include "measured_tf32.h"
 #include "profile.h"
 
 static const double LEAST_FLOPS = 1e8;  /* no entry supports less */
@@ -67,8 +68,9 @@ enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gem
                                   const struct gemm_plan *plan) {
     const struct route *route = find(device, plan->profile);
     const double flops = flops_of(p);
-    if (!route || p->contract == CONTRACT_TF32) return REASON_not_measured; /* against cuBLAS in fp32 alone */
+    if (!route) return REASON_not_measured;
     if (measured_too_small(p)) return REASON_too_small;
+    if (p->cublas_tf32 || plan->variant->contract == CONTRACT_TF32) return measured_tf32_verdict(p, device, plan);
     if (gemm_family_splits(plan->variant->family)) return flops >= SPLIT_FLOPS ? REASON_routed : REASON_too_small;
     if (flops < route->min_flops) return REASON_too_small;
     if (plan->profile == PROFILE_general && skinny(p, flops)) return REASON_routed;

@@ -58,7 +58,7 @@ static bool planes_fit(const struct gemm_variant *v, const struct gemm_problem *
 static bool variant_fits(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d,
                          struct loaders load) {
     if (d->arch < v->min_arch || p->contract < v->contract) return false;
-    if (gemm_family_splits(v->family) && !planes_fit(v, p, d)) return false;
+    if (gemm_family_wgmma(v->family) && !planes_fit(v, p, d)) return false;
     if (!gemm_variant_takes(v, load.a, load.b)) return false;
     /* Its stores are straight from registers: 16 bytes, or wasteful. */
     if (v->family == FAMILY_STREAM && (p->k > v->bk || p->ldd % 4)) return false;
@@ -78,7 +78,7 @@ static bool device_usable(const struct gemm_device *d) {
 
 /* Scratch that there may be for a variant. */
 static int64_t room(const struct gemm_variant *v, const struct gemm_limits *limits) {
-    int64_t bytes = gemm_family_splits(v->family) ? limits->planes_bytes : limits->scratch_bytes;
+    int64_t bytes = gemm_family_wgmma(v->family) ? limits->planes_bytes : limits->scratch_bytes;
     return bytes > 0 ? bytes : 0;
 }
 
@@ -176,8 +176,6 @@ static enum gemm_reason reason_without_kernel(const struct gemm_device *d, const
 static enum gemm_reason reason_to_forward(const struct gemm_problem *p, const struct gemm_device *d,
                                           const struct toggles *t, const struct gemm_plan *plan) {
     if (t->kernel >= 0) return REASON_routed;
-    /* cuBLAS would use TF32: no fp32 kernel was measured against that. */
-    if (p->contract == CONTRACT_TF32 && plan->variant->contract != CONTRACT_TF32) return REASON_tf32_allowed;
     return measured_verdict(p, d, plan);
 }
 

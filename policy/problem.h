@@ -37,6 +37,7 @@ struct gemm_problem {
     unsigned align_a, align_b; /* bytes (4, 8 or 16) that divide the operand's address */
     enum gemm_scalar alpha, beta;
     enum gemm_contract contract;
+    int cublas_tf32; /* whether cuBLAS itself would be allowed TF32 */
     enum gemm_activation activation;
     int bias; /* whether there is one */
 };

@@ -27,9 +27,9 @@ void output_header(const struct bench_device *d, const struct bench_settings *s)
     printf("measured limits: FFMA %.1f TFLOP/s, TF32 tensor %.1f TFLOP/s, copy %.2f, read %.2f, write %.2f TB/s\n\n",
            d->limits.ffma * 1e-12, d->limits.tensor * 1e-12, d->limits.copy * 1e-12, d->limits.read * 1e-12,
            d->limits.write * 1e-12);
-    printf("%-7s %-24s %-4s %-28s %5s %4s %9s %5s %7s %6s %5s %5s %9s %9s %6s %6s %5s  %-17s %-17s %s\n", "", "problem",
-           "want", "kernel", "split", "rast", "ms", "+-", "TFLOP/s", "model", "%peak", "%band", "cuBLAS", "Lt best",
-           "ratio", "/best", "bar", "frobenius / cuBLAS", "component / cuBLAS", "check");
+    printf("%-7s %-24s %-4s %-28s %5s %4s %9s %5s %7s %6s %5s %5s %9s %9s %6s %6s %5s  %-17s %5s %-17s %s\n", "",
+           "problem", "want", "kernel", "split", "rast", "ms", "+-", "TFLOP/s", "model", "%peak", "%band", "cuBLAS",
+           "Lt best", "ratio", "/best", "bar", "frobenius / cuBLAS", "of it", "component / cuBLAS", "check");
 }
 
 void output_row(const struct bench_result *r, const struct bench_device *d, int index, int count) {
@@ -40,13 +40,14 @@ void output_row(const struct bench_result *r, const struct bench_device *d, int 
     if (r->problem->bar > 0) snprintf(bar, sizeof bar, "%.2f%s", r->problem->bar, ratio >= r->problem->bar ? "+" : "-");
     if (lt->samples) snprintf(lt_ms, sizeof lt_ms, "%.4f", lt->median * 1e3);
     printf("%3d/%-3d %-24s %-4s %-28s %5d %4d %9.4f %4.1f%% %7.2f %6.3f %5.1f %5.1f %9.4f %9s %6.3f %6.3f %5s  "
-           "%.1e / %.1e %.1e / %.1e %s%s%s\n",
+           "%.1e / %.1e %5.2f %.1e / %.1e %s%s%s\n",
            index + 1, count, r->problem->name, output_contract(p->contract), r->plan.variant->name, r->plan.split_k,
            r->plan.raster, ours->median * 1e3, 100 * spread(ours), bench_flops(p) / ours->median * 1e-12,
            r->plan.predicted_s / ours->median, 100 * bench_flops(p) / ours->median / bench_peak(p, &d->limits),
            100 * bench_byte_floor(p, &d->limits) / ours->median, cublas->median * 1e3, lt_ms, ratio,
-           best_of_cublas(r) / ours->median, bar, r->error[0].frobenius, r->error[1].frobenius, r->error[0].component,
-           r->error[1].component, r->verdict, r->route == REASON_routed ? "" : "; policy forwards: ",
+           best_of_cublas(r) / ours->median, bar, r->error[0].frobenius, r->error[1].frobenius,
+           r->error[0].frobenius / r->error[1].frobenius, r->error[0].component, r->error[1].component, r->verdict,
+           r->route == REASON_routed ? "" : "; policy forwards: ",
            r->route == REASON_routed ? "" : gemm_reason_name(r->route));
     fflush(stdout);
 }

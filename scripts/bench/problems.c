@@ -61,6 +61,7 @@ static struct gemm_problem describe(const char *ops, bool row_major, const int64
         .stride_b = value[8],
         .stride_c = value[9],
         .contract = contract,
+        .cublas_tf32 = contract == CONTRACT_TF32,
     };
     if (row_major) swap_operands(&p);
     complete(&p);

@@ -83,14 +83,34 @@ static void test_handle_reasons(void **state) {
     check_reason(SMALL, "sms=4 n=64", REASON_routed);
 }
 
-/* What the user and NVIDIA's own variables say of precision. The policy's next word is not the matter here. */
+/* What the user and NVIDIA's own variables say of precision, whatever the policy makes of it. */
 static void check_precision(const char *settings, const char *acts, bool tf32) {
     char all[1024];
-    snprintf(all, sizeof all, "FASTGEMM_LOG=summary %s", settings);
+    snprintf(all, sizeof all, "FASTGEMM_LOG=bench %s", settings);
     client(all, acts);
-    if ((strstr(result.err, gemm_reason_text(REASON_tf32_allowed)) != NULL) != tf32)
+    check_contains(result.err, " contract=");
+    if ((strstr(result.err, " contract=tf32") != NULL) != tf32)
         fail_msg("%s %s: TF32 %s expected:\n%s", settings, acts, tf32 ? "is" : "is not", result.err);
     check_contains(result.err, "fastgemm: total 1 calls");
+}
+
+#define TF32_KERNEL "FASTGEMM_KERNEL=sgemm_tf32_mma_64x64x16 "
+
+/* TF32 on the user's word alone is said in the summary; a TF32 kernel is nobody else's, and never against the override.
+ */
+static void test_unasked_tf32(void **state) {
+    (void)state;
+    static const char line[] = "1 x TF32 for callers that did not ask for it (FASTGEMM_PRECISION=tf32)\n";
+    check_reason(TF32_KERNEL "FASTGEMM_PRECISION=tf32", "n=64", REASON_routed);
+    check_contains(result.err, line);
+    check_reason(TF32_KERNEL, "math=3 n=64", REASON_routed);
+    assert_null(strstr(result.err, line));
+    check_reason(TF32_KERNEL "NVIDIA_TF32_OVERRIDE=1", "n=64", REASON_routed);
+    assert_null(strstr(result.err, line));
+    check_reason(TF32_KERNEL, "n=64", REASON_forced_kernel);
+    check_reason(TF32_KERNEL "FASTGEMM_PRECISION=ieee", "math=3 n=64", REASON_forced_kernel);
+    check_reason(TF32_KERNEL "NVIDIA_TF32_OVERRIDE=0", "math=3 n=64", REASON_forced_kernel);
+    check_reason(TF32_KERNEL "NVIDIA_TF32_OVERRIDE=0 FASTGEMM_PRECISION=tf32", "ex=77", REASON_forced_kernel);
 }
 
 static void test_precision(void **state) {
@@ -249,6 +269,7 @@ int main(void) {
         cmocka_unit_test(test_call_reasons),
         cmocka_unit_test(test_handle_reasons),
         cmocka_unit_test(test_precision),
+        cmocka_unit_test(test_unasked_tf32),
         cmocka_unit_test(test_no_device),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_calls),

@@ -17,7 +17,7 @@
 
 /* Only Hopper runs the rest. */
 static bool simulated(int variant) {
-    return !gemm_family_splits(gemm_variants[variant].family);
+    return !gemm_family_wgmma(gemm_variants[variant].family);
 }
 
 /* With all loaders that the variant takes. */

@@ -171,21 +171,6 @@ static void conditions_of_any_kernel(void **state) {
     assert_false(gemm_variant_fits(&v, &p, &device));
 }
 
-/* Where cuBLAS may use TF32, only a TF32 kernel is a match for it, or the one that the user forces. */
-static void tf32_needs_a_tf32_kernel(void **state) {
-    (void)state;
-    struct gemm_problem p = square;
-    p.contract = CONTRACT_TF32;
-    struct gemm_plan plan = plan_on(90, p);
-    if (plan.variant)
-        assert_int_equal(plan.variant->contract, CONTRACT_TF32);
-    else
-        assert_forwarded(plan, REASON_tf32_allowed);
-    struct toggles toggles = default_toggles();
-    toggles.kernel = 0;
-    assert_routed(plan_with(p, toggles, plenty_of_scratch()));
-}
-
 static void off_forwards_everything(void **state) {
     (void)state;
     struct toggles toggles = default_toggles();
@@ -375,7 +360,6 @@ int main(void) {
         cmocka_unit_test(empty_products_forward),
         cmocka_unit_test(a_contract_is_kept),
         cmocka_unit_test(conditions_of_any_kernel),
-        cmocka_unit_test(tf32_needs_a_tf32_kernel),
         cmocka_unit_test(off_forwards_everything),
         cmocka_unit_test(profiles_can_be_left_out),
         cmocka_unit_test(a_profile_off_also_stops_a_forced_kernel),

@@ -14,7 +14,7 @@ static void slices_cover_k_exactly(void **state) {
     for (int v = 0; v < VARIANT_COUNT; v++)
         for (unsigned i = 0; i < sizeof ks / sizeof *ks; i++)
             for (int wanted = 1; wanted <= 1024; wanted = wanted < 40 ? wanted + 1 : wanted * 3 / 2) {
-                device.wgmma = gemm_family_splits(gemm_variants[v].family);
+                device.wgmma = gemm_family_wgmma(gemm_variants[v].family);
                 struct gemm_problem p = problem_of(GEMM_OP_N, GEMM_OP_T, 96, 80, ks[i]);
                 p.contract = gemm_variants[v].contract;
                 toggles.kernel = v;

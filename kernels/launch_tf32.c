@@ -1,0 +1,238 @@
+/*
+ * The pass over operands that need one, and the product, one after another in the stream; the product may start while
+ * the pass drains (programmatic dependent launch).
+ */
+#include "launch_tf32.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <cuda_runtime_api.h>
+
+#include "tf32.h"
+#include "tf32_args.h"
+#include "tf32_place.h"
+
+#define DECLARE(name, ...) extern void name##_k(void), name##_m(void);
+#define ADDRESSES(name, ...)                                                                                           \
+    [VARIANT_##name - FIRST] = {(const void *)name##_m, (const void *)name##_k}, /* by whether A lies along k */
+GEMM_TF32_WGMMA_VARIANTS(DECLARE)
+extern void tf32_pack(void);
+
+enum { MAX_DEVICES = 64, THREADS = 384 };
+enum {
+#define COUNT(...) +1
+    KERNELS = 0 GEMM_TF32_WGMMA_VARIANTS(COUNT),
+#undef COUNT
+    FIRST = VARIANT_sgemm_tf32_wgmma_256x128x32
+};
+static const void *const kernels[KERNELS][2] = {GEMM_TF32_WGMMA_VARIANTS(ADDRESSES)};
+
+typedef __typeof__(&cuTensorMapEncodeTiled) encode_function;
+
+/* What a device needs before the first launch; loading is no part of a capture under way. */
+static cudaError_t load(int device, int *sm_count) {
+    cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
+    for (int i = 0; i < 2 * KERNELS && error == cudaSuccess; i++)
+        error =
+            cudaFuncSetAttribute(kernels[i / 2][i % 2], cudaFuncAttributeMaxDynamicSharedMemorySize, TF32_SHARED_BYTES);
+    return error;
+}
+
+static cudaError_t make_ready(int *sm_count) {
+    static atomic_int known[MAX_DEVICES];
+    int device = 0;
+    cudaError_t error = cudaGetDevice(&device);
+    if (error != cudaSuccess) return error;
+    *sm_count = device < MAX_DEVICES ? atomic_load_explicit(&known[device], memory_order_acquire) : 0;
+    if (*sm_count) return cudaSuccess;
+    enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    error = cudaThreadExchangeStreamCaptureMode(&mode);
+    if (error != cudaSuccess) return error;
+    error = load(device, sm_count);
+    cudaThreadExchangeStreamCaptureMode(&mode);
+    if (error == cudaSuccess && device < MAX_DEVICES)
+        atomic_store_explicit(&known[device], *sm_count, memory_order_release);
+    return error;
+}
+
+/* The driver's function that describes a tensor to the copy engine, NULL where there is none. */
+static encode_function encoder(void) {
+    static _Atomic(void *) known;
+    void *function = atomic_load_explicit(&known, memory_order_acquire);
+    enum cudaDriverEntryPointQueryResult result;
+    if (function) return (encode_function)function;
+    if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &result) !=
+            cudaSuccess ||
+        result != cudaDriverEntryPointSuccess)
+        return NULL;
+    atomic_store_explicit(&known, function, memory_order_release);
+    return (encode_function)function;
+}
+
+/* One side of the product: as the caller has it, then as the kernel reads it. */
+struct side {
+    const float *at;
+    struct tf32_operand operand;
+    bool packed;
+};
+
+static struct side side_of(const struct gemm_args *g, enum gemm_loader loader, bool a) {
+    const float *at = a ? g->a : g->b;
+    struct side side = {.at = at};
+    side.operand = (struct tf32_operand){.rows = a ? g->m : g->n,
+                                         .k = g->k,
+                                         .batch = g->batch,
+                                         .ld = a ? g->lda : g->ldb,
+                                         .stride = a ? g->stride_a : g->stride_b,
+                                         .along_k = loader == LOAD_K4,
+                                         .align = (uintptr_t)at % 16 ? 4 : 16};
+    side.packed = tf32_packed(&side.operand, a);
+    return side;
+}
+
+static int64_t packed_bytes(const struct side *side) {
+    return side->packed ? tf32_packed_bytes(&side->operand) : 0;
+}
+
+int64_t tf32_launch_operand_bytes(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *gemm) {
+    const struct side side_a = side_of(gemm, a, true), side_b = side_of(gemm, b, false);
+    return packed_bytes(&side_a) + packed_bytes(&side_b);
+}
+
+static int tiles(int64_t extent, int tile) {
+    return (int)((extent + tile - 1) / tile);
+}
+
+/* Has the pass bring this side to `to`, and describes it as it lies there. */
+static struct tf32_copy pack(struct side *side, float *to) {
+    struct tf32_operand *o = &side->operand;
+    struct tf32_copy copy = {.from = side->at,
+                             .to = to,
+                             .ld = o->ld,
+                             .stride = o->stride,
+                             .to_ld = tf32_packed_ld(o),
+                             .to_stride = tf32_packed_rows(o) * tf32_packed_ld(o),
+                             .rows = (int)o->rows,
+                             .k = (int)o->k,
+                             .along_k = o->along_k,
+                             .row_tiles = tiles(o->rows, TF32_PACK_ROWS),
+                             .k_tiles = tiles(o->k, TF32_PACK_K)};
+    copy.tiles = copy.row_tiles * copy.k_tiles * (int)tf32_matrices(o);
+    side->at = to;
+    o->rows = tf32_packed_rows(o);
+    o->ld = copy.to_ld;
+    if (o->stride) o->stride = copy.to_stride;
+    o->along_k = true;
+    return copy;
+}
+
+/* Five dimensions, the steps of all but the first in floats; the last is the batch. */
+enum { DIMENSIONS = 5 };
+struct tensor {
+    int64_t size[DIMENSIONS], step[DIMENSIONS - 1];
+    int box[DIMENSIONS];
+};
+
+static cudaError_t encode(CUtensorMap *map, const float *at, const struct tensor *t) {
+    const encode_function function = encoder();
+    if (!function) return cudaErrorNotSupported;
+    cuuint64_t sizes[DIMENSIONS], steps[DIMENSIONS - 1];
+    cuuint32_t boxes[DIMENSIONS], ones[DIMENSIONS];
+    for (int i = 0; i < DIMENSIONS; i++)
+        sizes[i] = (cuuint64_t)t->size[i], boxes[i] = (cuuint32_t)t->box[i], ones[i] = 1;
+    for (int i = 0; i < DIMENSIONS - 1; i++) steps[i] = (cuuint64_t)t->step[i] * sizeof(float);
+    CUresult result = function(map, CU_TENSOR_MAP_DATA_TYPE_TFLOAT32, DIMENSIONS, (void *)at, sizes, steps, boxes, ones,
+                               CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                               CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+/* An operand along k, `rows` of it a box. */
+static cudaError_t describe_rows(CUtensorMap *map, const struct side *side, int rows) {
+    const struct tf32_operand *o = &side->operand;
+    const int64_t ld = o->ld, matrices = tf32_matrices(o);
+    const struct tensor t = {.size = {o->k, o->rows, 1, 1, matrices},
+                             .step = {ld, ld, ld, matrices > 1 ? o->stride : ld},
+                             .box = {TF32_TILE_K, rows, 1, 1, 1}};
+    return encode(map, side->at, &t);
+}
+
+/* A along k, each fourth row of 32 together (tf32_place.h). */
+static cudaError_t describe_quads(CUtensorMap *map, const struct side *side, int rows) {
+    const struct tf32_operand *o = &side->operand;
+    const int64_t ld = o->ld, matrices = tf32_matrices(o);
+    const struct tensor t = {.size = {o->k, TF32_GROUP_ROWS, TF32_GROUPS, o->rows / TF32_BOX_ROWS, matrices},
+                             .step = {TF32_GROUPS * ld, ld, TF32_BOX_ROWS * ld, matrices > 1 ? o->stride : ld},
+                             .box = {TF32_TILE_K, TF32_GROUP_ROWS, TF32_GROUPS, rows / TF32_BOX_ROWS, 1}};
+    return encode(map, side->at, &t);
+}
+
+/* A along m: boxes of 32 m by 32 k, `rows` of them in one if A has whole ones only. */
+static cudaError_t describe_columns(CUtensorMap *map, const struct side *side, int rows, bool whole) {
+    const struct tf32_operand *o = &side->operand;
+    const int64_t ld = o->ld, matrices = tf32_matrices(o);
+    const struct tensor t = {
+        .size = {whole ? TF32_BOX_ROWS : o->rows, o->k, 1, whole ? o->rows / TF32_BOX_ROWS : 1, matrices},
+        .step = {ld, ld, whole ? TF32_BOX_ROWS : ld, matrices > 1 ? o->stride : ld},
+        .box = {TF32_BOX_ROWS, TF32_TILE_K, 1, whole ? rows / TF32_BOX_ROWS : 1, 1}};
+    return encode(map, side->at, &t);
+}
+
+/* Whether D, or the partial sums, can be stored in quads (epilogue.cuh). */
+static bool takes_quads(const struct gemm_args *g) {
+    const int64_t steps = g->partial ? g->m : g->m | g->ldc | g->ldd;
+    return steps % 4 == 0 && (g->partial || ((uintptr_t)g->c | (uintptr_t)g->d) % 16 == 0);
+}
+
+static cudaError_t describe_a(struct tf32_args *args, const struct side *a, int rows) {
+    const bool whole = a->operand.rows % TF32_BOX_ROWS == 0, along_k = a->operand.along_k;
+    args->order = along_k && whole && takes_quads(&args->gemm) ? TF32_QUADS : TF32_PLAIN;
+    args->whole_boxes = along_k ? args->order == TF32_QUADS : whole;
+    if (!along_k) return describe_columns(&args->a, a, rows, whole);
+    return args->order == TF32_QUADS ? describe_quads(&args->a, a, rows) : describe_rows(&args->a, a, rows);
+}
+
+static cudaError_t launch(const void *kernel, int64_t ctas, int threads, int shared, bool overlaps, void *args,
+                          cudaStream_t stream) {
+    void *argv[] = {args};
+    cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization};
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {.gridDim = {(unsigned)ctas, 1, 1},
+                                 .blockDim = {(unsigned)threads, 1, 1},
+                                 .dynamicSmemBytes = (size_t)shared,
+                                 .stream = stream,
+                                 .attrs = &attribute,
+                                 .numAttrs = overlaps ? 1 : 0};
+    return cudaLaunchKernelExC(&config, kernel, argv);
+}
+
+static cudaError_t run(const struct gemm_variant *v, struct side *a, struct side *b, const struct gemm_args *gemm,
+                       char *scratch, cudaStream_t stream) {
+    struct tf32_args args = {.gemm = *gemm, .a_step = a->operand.stride != 0, .b_step = b->operand.stride != 0};
+    struct tf32_pack_args pass = {.a = {.tiles = 0}};
+    float *const second = (float *)(scratch + packed_bytes(a));
+    int sm_count = 0;
+    if (a->packed) pass.a = pack(a, (float *)scratch);
+    if (b->packed) pass.b = pack(b, second);
+    cudaError_t error = make_ready(&sm_count);
+    if (error == cudaSuccess) error = describe_a(&args, a, v->bm);
+    if (error == cudaSuccess) error = describe_rows(&args.b, b, v->bn);
+    const int64_t copies = (int64_t)pass.a.tiles + pass.b.tiles;
+    if (error == cudaSuccess && copies)
+        error = launch((const void *)tf32_pack, copies, TF32_PACK_THREADS, 0, false, &pass, stream);
+    if (error != cudaSuccess) return error;
+    const int64_t items = (int64_t)gemm->tiles_m * gemm->tiles_n * gemm->splits * gemm->batch;
+    const int64_t ctas = gemm->ctas > 0 && gemm->ctas < sm_count ? gemm->ctas : sm_count;
+    return launch(kernels[v - gemm_variants - FIRST][a->operand.along_k], items < ctas ? items : ctas, THREADS,
+                  TF32_SHARED_BYTES, copies > 0, &args, stream);
+}
+
+int tf32_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b,
+                const struct gemm_args *gemm, void *scratch, void *stream) {
+    struct side side_a = side_of(gemm, a, true), side_b = side_of(gemm, b, false);
+    cudaError_t error = run(variant, &side_a, &side_b, gemm, scratch, stream);
+    if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
+    return error;
+}

@@ -1,0 +1,21 @@
+/*
+ * The launches of one TF32 product by Hopper's matrix instruction (tf32.h).
+ */
+#ifndef FASTGEMM_LAUNCH_TF32_H
+#define FASTGEMM_LAUNCH_TF32_H
+
+#include "gemm_args.h"
+#include "variants.h"
+
+/*
+ * Runs a product: operands into `scratch` where they have to be, then the kernel; `gemm.partial` holds the partial sums
+ * alone, and adding them up is left to the caller. At most `gemm.ctas` CTAs (0: as many as SMs), on the stream (a
+ * cudaStream_t) of the current device. Never synchronises. Returns a cudaError_t; on an error nothing was written to D.
+ */
+int tf32_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b,
+                const struct gemm_args *gemm, void *scratch, void *stream);
+
+/* Bytes at the start of scratch for the operands of this product. */
+int64_t tf32_launch_operand_bytes(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *gemm);
+
+#endif

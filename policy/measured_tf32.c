@@ -1,0 +1,57 @@
+/*
+ * TF32 routes. cuBLAS's rates with TF32 allowed differ by a factor of four with layout and alignment, so what decides
+ * is its expected time against that of the plan. The rates are those of cuBLAS 13.1 on an H200.
+ */
+#include "measured_tf32.h"
+
+#include "cost.h"
+#include "profile.h"
+
+static const double LEAST_FLOPS = 1e9;
+static const double MARGIN = 1.06; /* by which a plan must be expected to win */
+static const double WIDE = 1.5;    /* the same where there is only the model */
+
+/* cuBLAS on an H200. */
+static const double ALIGNED = 385e12;       /* FLOP/s */
+static const double BOTH_ALONG_MN = 245e12; /* op(A) as it is, op(B) transposed: neither lies along k */
+static const double UNALIGNED = 117e12;     /* leading dimensions or addresses that break 16 bytes: an sm_80 kernel */
+static const double OUTPUT_UNALIGNED = 130e12; /* C's alone */
+static const double LONG_K = 190e12, LONG_K_UNALIGNED = 81e12;
+static const double BYTES_PER_S = 3.4e12;
+static const double LAUNCH_S = 3e-6;
+static const double MOST_IDLE = 1.6; /* loss to idle SMs before it splits K or takes smaller tiles */
+enum { TILE_M = 128, TILE_N = 128, SMS = 132 };
+
+static bool operand_aligned(int64_t ld, int64_t stride, int64_t batch, unsigned align) {
+    return ld % 4 == 0 && align == 16 && (batch == 1 || stride % 4 == 0);
+}
+
+static double cublas_rate(const struct gemm_problem *p, enum gemm_profile profile) {
+    const bool aligned = operand_aligned(p->lda, p->stride_a, p->batch, p->align_a) &&
+                         operand_aligned(p->ldb, p->stride_b, p->batch, p->align_b);
+    if (profile == PROFILE_huge_k) return aligned ? LONG_K : LONG_K_UNALIGNED;
+    if (!aligned) return UNALIGNED;
+    if (p->ldc % 4) return OUTPUT_UNALIGNED;
+    return p->op_a == GEMM_OP_N && p->op_b == GEMM_OP_T ? BOTH_ALONG_MN : ALIGNED;
+}
+
+double cublas_tf32_seconds(const struct gemm_problem *p) {
+    const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
+    const double tiles = gemm_round_up((double)p->m / TILE_M) * gemm_round_up((double)p->n / TILE_N) * (double)p->batch;
+    const double idle = gemm_round_up(tiles / SMS) * SMS / tiles;
+    const double bytes = 4.0 * (double)p->batch *
+                         ((double)p->m * (double)p->k + (double)p->k * (double)p->n + (double)p->m * (double)p->n);
+    const double operations = flops / cublas_rate(p, gemm_profile_of(p)) * (idle < MOST_IDLE ? idle : MOST_IDLE);
+    return LAUNCH_S + (operations > bytes / BYTES_PER_S ? operations : bytes / BYTES_PER_S);
+}
+
+enum gemm_reason measured_tf32_verdict(const struct gemm_problem *p, const struct gemm_device *device,
+                                       const struct gemm_plan *plan) {
+    const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
+    const bool measured = device->arch == 90 && device->wgmma;
+    if (p->cublas_tf32 && (!measured || plan->variant->contract != CONTRACT_TF32)) return REASON_tf32_allowed;
+    if (flops < LEAST_FLOPS) return REASON_too_small;
+    /* On the user's word: cuBLAS computes in fp32, and that has a floor. */
+    if (!p->cublas_tf32) return gemm_floor(p, device) >= WIDE * plan->predicted_s ? REASON_routed : REASON_slower;
+    return MARGIN * plan->predicted_s <= cublas_tf32_seconds(p) ? REASON_routed : REASON_slower;
+}

@@ -1,0 +1,25 @@
+/* A problem's operands as kernels/tf32.h describes them. */
+#include "tf32_operands.h"
+
+#include "../kernels/tf32.h"
+
+int64_t tf32_operand_bytes(const struct gemm_problem *p) {
+    const struct tf32_operand a = {.rows = p->m,
+                                   .k = p->k,
+                                   .batch = p->batch,
+                                   .ld = p->lda,
+                                   .stride = p->stride_a,
+                                   .along_k = p->op_a == GEMM_OP_T,
+                                   .align = p->align_a};
+    const struct tf32_operand b = {.rows = p->n,
+                                   .k = p->k,
+                                   .batch = p->batch,
+                                   .ld = p->ldb,
+                                   .stride = p->stride_b,
+                                   .along_k = p->op_b == GEMM_OP_N,
+                                   .align = p->align_b};
+    const int64_t of_a = tf32_packed(&a, true) ? tf32_packed_bytes(&a) : 0;
+    const int64_t of_b = tf32_packed(&b, false) ? tf32_packed_bytes(&b) : 0;
+    int64_t both = 0;
+    return __builtin_add_overflow(of_a, of_b, &both) ? INT64_MAX : both;
+}

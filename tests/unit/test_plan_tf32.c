@@ -1,0 +1,134 @@
+/* Plans for callers who allow TF32, and for those whose user does: which kernels, against what, and their scratch. */
+#include "fixtures.h"
+
+#include "measured_tf32.h"
+#include "tf32_operands.h"
+
+static const int64_t MIB = INT64_C(1) << 20;
+
+static struct gemm_plan plan_of(struct gemm_problem p, bool hopper, int64_t planes_bytes) {
+    struct gemm_device device = device_of_arch(90);
+    struct toggles toggles = default_toggles();
+    struct gemm_limits limits = {.scratch_bytes = 256 * MIB, .planes_bytes = planes_bytes};
+    device.wgmma = hopper;
+    return gemm_plan_make(&p, &device, &toggles, &limits);
+}
+
+/* Of a caller who allows TF32. */
+static struct gemm_problem allowed(enum gemm_op op_a, enum gemm_op op_b, int64_t m, int64_t n, int64_t k) {
+    struct gemm_problem p = problem_of(op_a, op_b, m, n, k);
+    p.contract = CONTRACT_TF32;
+    p.cublas_tf32 = 1;
+    return p;
+}
+
+static void assert_tf32(struct gemm_plan plan) {
+    assert_string_equal(gemm_reason_name(plan.reason), "routed");
+    assert_int_equal(plan.variant->contract, CONTRACT_TF32);
+}
+
+static void where_cublas_is_weak_they_run(void **state) {
+    (void)state;
+    assert_tf32(plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 5921, 8205, 2949), true, 2048 * MIB));
+    assert_tf32(plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 4097, 4097, 4097), true, 2048 * MIB));
+    assert_tf32(plan_of(allowed(GEMM_OP_N, GEMM_OP_T, 4096, 2048, 8192), true, 2048 * MIB));
+    assert_tf32(plan_of(allowed(GEMM_OP_N, GEMM_OP_T, 3072, 768, 65536), true, 2048 * MIB));
+    assert_tf32(plan_of(allowed(GEMM_OP_T, GEMM_OP_N, 50257, 8192, 768), true, 2048 * MIB));
+    assert_tf32(plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 256, 256, 524288), true, 2048 * MIB));
+}
+
+static void where_it_is_strong_it_keeps_the_call(void **state) {
+    (void)state;
+    for (int ops = 0; ops < 4; ops++) {
+        if (ops == 1) continue; /* N, T */
+        struct gemm_problem p = allowed((enum gemm_op)(ops / 2), (enum gemm_op)(ops % 2), 4096, 4096, 4096);
+        struct gemm_plan plan = plan_of(p, true, 2048 * MIB);
+        assert_null(plan.variant);
+        assert_int_equal(plan.reason, REASON_slower);
+    }
+    assert_int_equal(plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 500, 500, 500), true, 2048 * MIB).reason, REASON_too_small);
+}
+
+/* Its time with TF32 allowed: a leading dimension that breaks 16 bytes costs it a factor of two and more. */
+static void its_time_depends_on_alignment(void **state) {
+    (void)state;
+    struct gemm_problem p = allowed(GEMM_OP_T, GEMM_OP_N, 4096, 4096, 4096);
+    const double aligned = cublas_tf32_seconds(&p);
+    p.lda = 4098;
+    assert_true(cublas_tf32_seconds(&p) > 2 * aligned);
+    p.lda = 4096;
+    p.align_b = 8;
+    assert_true(cublas_tf32_seconds(&p) > 2 * aligned);
+    p.align_b = 16;
+    p.ldc = p.ldd = 4097;
+    assert_true(cublas_tf32_seconds(&p) > 2 * aligned);
+}
+
+/* Nothing was measured without Hopper's code, and fp32 kernels were not measured against TF32. */
+static void elsewhere_cublas_keeps_the_call(void **state) {
+    (void)state;
+    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 5921, 8205, 2949), false, 2048 * MIB);
+    assert_null(plan.variant);
+    assert_true(plan.reason == REASON_not_measured || plan.reason == REASON_tf32_allowed);
+    for (int arch = 80; arch <= 89; arch += 9) {
+        plan = plan_on(arch, allowed(GEMM_OP_N, GEMM_OP_N, 5921, 8205, 2949));
+        assert_null(plan.variant);
+    }
+}
+
+/* On the user's word alone cuBLAS computes in fp32: far more is gained, and the aligned square runs here too. */
+static void on_the_users_word_fp32_is_the_rival(void **state) {
+    (void)state;
+    struct gemm_problem p = allowed(GEMM_OP_N, GEMM_OP_N, 4096, 4096, 4096);
+    p.cublas_tf32 = 0;
+    assert_tf32(plan_of(p, true, 2048 * MIB));
+    p = allowed(GEMM_OP_T, GEMM_OP_N, 50257, 8192, 768);
+    p.cublas_tf32 = 0;
+    assert_tf32(plan_of(p, true, 2048 * MIB));
+}
+
+static void nobody_else_gets_tf32(void **state) {
+    (void)state;
+    for (int contract = CONTRACT_IEEE; contract < CONTRACT_TF32; contract++) {
+        struct gemm_problem p = problem_of(GEMM_OP_N, GEMM_OP_N, 5921, 8205, 2949);
+        p.contract = (enum gemm_contract)contract;
+        struct gemm_plan plan = plan_of(p, true, 2048 * MIB);
+        assert_true(!plan.variant || plan.variant->contract <= p.contract);
+    }
+}
+
+/* What the copy engine reads as it lies needs no scratch; op(B) along n, and what is not aligned, does. */
+static void scratch_is_for_operands(void **state) {
+    (void)state;
+    struct gemm_problem p = allowed(GEMM_OP_N, GEMM_OP_N, 4096, 2048, 1024);
+    assert_int_equal(tf32_operand_bytes(&p), 0);
+    p = allowed(GEMM_OP_T, GEMM_OP_N, 4096, 2048, 1024);
+    assert_int_equal(tf32_operand_bytes(&p), 0);
+    p = allowed(GEMM_OP_N, GEMM_OP_T, 4096, 2048, 1024);
+    assert_int_equal(tf32_operand_bytes(&p), 2048 * 1024 * 4);
+    p = allowed(GEMM_OP_N, GEMM_OP_N, 4097, 2049, 1023);
+    assert_int_equal(tf32_operand_bytes(&p), (4128 + 2080) * 1024 * 4);
+    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 5921, 8205, 2949), true, 2048 * MIB);
+    assert_int_equal(plan.split_k, 1);
+    assert_int_equal(plan.scratch_bytes, (5952 + 8224) * 2976L * 4);
+}
+
+static void without_room_another_kernel_or_none(void **state) {
+    (void)state;
+    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 5921, 8205, 2949), true, 1 * MIB);
+    assert_true(!plan.variant || plan.scratch_bytes <= 1 * MIB);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_cublas_is_weak_they_run),
+        cmocka_unit_test(where_it_is_strong_it_keeps_the_call),
+        cmocka_unit_test(its_time_depends_on_alignment),
+        cmocka_unit_test(elsewhere_cublas_keeps_the_call),
+        cmocka_unit_test(on_the_users_word_fp32_is_the_rival),
+        cmocka_unit_test(nobody_else_gets_tf32),
+        cmocka_unit_test(scratch_is_for_operands),
+        cmocka_unit_test(without_room_another_kernel_or_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
