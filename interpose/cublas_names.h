@@ -23,7 +23,16 @@
     X(cublasSgemmStridedBatched_64)                                                                                    \
     X(cublasGemmStridedBatchedEx)                                                                                      \
     X(cublasGemmStridedBatchedEx_64)                                                                                   \
+    X(cublasSgemmBatched)                                                                                              \
+    X(cublasSgemmBatched_64)                                                                                           \
+    X(cublasGemmBatchedEx)                                                                                             \
+    X(cublasGemmBatchedEx_64)                                                                                          \
+    X(cublasSgemmGroupedBatched)                                                                                       \
+    X(cublasSgemmGroupedBatched_64)                                                                                    \
+    X(cublasGemmGroupedBatchedEx)                                                                                      \
+    X(cublasGemmGroupedBatchedEx_64)                                                                                   \
     X(cublasSetWorkspace_v2)                                                                                           \
+    X(cublasSetMathMode)                                                                                               \
     X(cublasSetStream_v2)                                                                                              \
     X(cublasCreate_v2)                                                                                                 \
     X(cublasDestroy_v2)

@@ -1,6 +1,7 @@
 /* The road of one call. The cheapest questions come first, so that a call that is forwarded loses little. */
 #include "dispatch.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <cuda_runtime_api.h>
@@ -33,7 +34,9 @@ static void describe(struct gemm_problem *p, const struct gemm_call *c) {
     p->m = c->m, p->n = c->n, p->k = c->k, p->batch = c->batch;
     p->lda = c->lda, p->ldb = c->ldb, p->ldc = p->ldd = c->ldc;
     p->stride_a = c->stride_a, p->stride_b = c->stride_b, p->stride_c = p->stride_d = c->stride_c;
-    p->align_a = gemm_alignment(c->a), p->align_b = gemm_alignment(c->b);
+    p->pointer_array = c->pointer_array;
+    p->align_a = p->align_b = 4; /* of pointers on the device nothing is known */
+    if (!c->pointer_array) p->align_a = gemm_alignment(c->a), p->align_b = gemm_alignment(c->b);
     p->alpha = p->beta = SCALAR_OTHER; /* until the pointer mode is known */
     p->contract = CONTRACT_FP32;
     if (!c->lt) return;
@@ -50,9 +53,12 @@ static enum gemm_reason guard_problem(const struct gemm_problem *p, const struct
     if (!gemm_problem_valid(p)) return REASON_invalid;
     if (!p->m || !p->n || !p->k || !p->batch) return REASON_empty;
     if (!c->a || !c->b) return REASON_invalid;
-    if (p->align_a < 4 || p->align_b < 4 || gemm_alignment(c->c) < 4) return REASON_invalid;
+    const unsigned least = c->pointer_array ? sizeof(void *) : sizeof(float);
+    if (gemm_alignment(c->a) < least || gemm_alignment(c->b) < least || gemm_alignment(c->c) < least)
+        return REASON_invalid;
     if (c->lt && (gemm_alignment(c->lt->d) < 4 || gemm_alignment(c->lt->bias) < 4)) return REASON_invalid;
-    return p->batch > 1 && p->stride_d == 0 ? REASON_invalid : REASON_routed; /* all results in one place */
+    const bool in_one_place = p->batch > 1 && !p->pointer_array && p->stride_d == 0;
+    return in_one_place ? REASON_invalid : REASON_routed;
 }
 
 static enum gemm_scalar scalar_of(const void *scalar) {
@@ -75,7 +81,10 @@ static enum gemm_reason describe_scalars(struct gemm_problem *p, const struct ge
 static struct gemm_args fill_args(const struct gemm_call *c, const struct gemm_problem *p, const struct gemm_plan *plan,
                                   float *scratch) {
     struct gemm_args args = gemm_plan_args(p, plan);
-    args.a = c->a, args.b = c->b, args.c = c->c, args.d = results_of(c);
+    if (c->pointer_array)
+        args.a_list = c->a, args.b_list = c->b, args.c_list = c->c, args.d_list = c->c;
+    else
+        args.a = c->a, args.b = c->b, args.c = c->c, args.d = results_of(c);
     if (c->lt) {
         args.bias = c->lt->bias, args.stride_bias = c->lt->stride_bias;
         args.activation = (int)c->lt->activation;
@@ -170,44 +179,123 @@ static enum gemm_reason run(const struct gemm_call *c, const struct gemm_problem
     return error ? REASON_launch_failed : REASON_routed;
 }
 
-/* Why a route was taken, for the log. */
-static const char *support_of(const struct place *place, const struct gemm_plan *plan) {
+/* One call on its way. */
+struct road {
+    const struct gemm_call *call;
+    struct handle_view view;
+    struct gemm_problem problem;
+    struct gemm_plan plan;
+    struct place place;
+};
+
+/*
+ * Refuses what needs no more than the handle's record to be refused. A question to cuBLAS costs tens of nanoseconds
+ * when its code has to be fetched first, and most calls that are forwarded need but one; only cuBLAS's own answers
+ * let a call run here, so a setting that went past our doors does no harm.
+ */
+static enum gemm_reason refuse_by_record(struct road *r) {
     const struct toggles *toggles = &settings()->toggles;
-    if (toggles->log == LOG_OFF) return "";
-    return toggles->kernel >= 0 ? "forced" : measured_source(&place->traits, plan->profile);
+    struct gemm_problem *p = &r->problem;
+    struct handle_modes *modes = &r->place.modes;
+    *modes = (struct handle_modes){0};
+    const int device = handle_state_device(r->view.state);
+    if (r->call->lt || !handle_state_math_mode(r->view.state, &modes->math_mode) || cuda_use_lost())
+        return REASON_routed;
+    enum gemm_reason reason = contract_owed(r->call, modes, settings(), p);
+    if (reason != REASON_routed) return reason;
+    if (!handle_state_pointer_mode(r->view.real, r->call->handle, &modes->pointer_mode)) return REASON_invalid;
+    reason = describe_scalars(p, r->call, modes);
+    const struct gemm_device *traits = reason == REASON_routed ? device_traits_of(device, &reason) : NULL;
+    if (!traits) return device == DEVICE_UNKNOWN ? REASON_routed : reason;
+    const struct workspace workspace = handle_state_workspace(r->view.state);
+    const int64_t allowed = scratch_limit(&workspace, (int64_t)toggles->workspace_mb << 20);
+    const struct gemm_limits limits = {.scratch_bytes = allowed, .planes_bytes = allowed};
+    return plan_cached(p, device, traits, toggles, &limits).reason;
 }
 
-static enum gemm_reason route(struct gemm_plan *plan, struct gemm_problem *p, const struct gemm_call *c,
-                              struct handle_view view, const char **support) {
-    struct place place;
-    enum gemm_reason reason = guard_call(c);
-    if (reason == REASON_routed) reason = guard_problem(p, c);
+/* Everything but the launch. */
+static enum gemm_reason settle(struct road *r) {
+    struct gemm_problem *p = &r->problem;
+    enum gemm_reason reason = guard_call(r->call);
+    if (reason == REASON_routed) reason = guard_problem(p, r->call);
     if (reason != REASON_routed) return reason;
     if (settings()->toggles.kernel < 0 && measured_too_small(p)) return REASON_too_small;
-    if (c->lt)
-        place.modes = c->lt->modes;
-    else if (!handle_state_modes(view.real, c->handle, &place.modes))
+    reason = refuse_by_record(r);
+    if (reason != REASON_routed) return reason;
+    if (r->call->lt)
+        r->place.modes = r->call->lt->modes;
+    else if (!handle_state_modes(r->view.real, r->call->handle, &r->place.modes))
         return REASON_invalid;
-    reason = contract_owed(c, &place.modes, settings(), p);
-    if (reason == REASON_routed) reason = describe_scalars(p, c, &place.modes);
-    if (reason == REASON_routed) reason = find_place(&place, c, view);
-    if (reason == REASON_routed) reason = make_plan(plan, p, &place, &settings()->toggles);
-    if (reason == REASON_routed) reason = run(c, p, plan, &place);
-    if (reason == REASON_routed) *support = support_of(&place, plan);
+    reason = contract_owed(r->call, &r->place.modes, settings(), p);
+    if (reason == REASON_routed) reason = describe_scalars(p, r->call, &r->place.modes);
+    if (reason == REASON_routed) reason = find_place(&r->place, r->call, r->view);
+    if (reason == REASON_routed) reason = make_plan(&r->plan, p, &r->place, &settings()->toggles);
     return reason;
 }
 
-bool dispatch(const struct gemm_call *call, struct handle_view view) {
+static void set_out(struct road *r, const struct gemm_call *call, struct handle_view view) {
+    r->call = call;
+    r->view = view;
+    describe(&r->problem, call);
+    r->plan = (struct gemm_plan){.profile = gemm_profile_of(&r->problem)};
+}
+
+/* Why a route was taken, for the log. */
+static const char *support_of(const struct road *r) {
     const struct toggles *toggles = &settings()->toggles;
-    if (!toggles->enabled) return false;
-    struct gemm_problem problem;
-    struct gemm_plan plan = {0};
-    describe(&problem, call);
-    plan.profile = gemm_profile_of(&problem);
-    const char *support = "";
-    enum gemm_reason reason = route(&plan, &problem, call, view, &support);
-    plan.reason = reason;
-    if (reason != REASON_routed) plan.variant = NULL;
-    report_call(toggles, call, &problem, &plan, support);
+    if (toggles->log == LOG_OFF) return "";
+    return toggles->kernel >= 0 ? "forced" : measured_source(&r->place.traits, r->plan.profile);
+}
+
+static void record(struct road *r, enum gemm_reason reason) {
+    r->plan.reason = reason;
+    if (reason != REASON_routed) r->plan.variant = NULL;
+    report_call(&settings()->toggles, r->call, &r->problem, &r->plan, reason == REASON_routed ? support_of(r) : "");
+}
+
+bool dispatch(const struct gemm_call *call, struct handle_view view) {
+    struct road road;
+    if (!settings()->toggles.enabled) return false;
+    set_out(&road, call, view);
+    enum gemm_reason reason = settle(&road);
+    if (reason == REASON_routed) reason = run(road.call, &road.problem, &road.plan, &road.place);
+    record(&road, reason);
     return reason == REASON_routed;
+}
+
+/* ---- groups ---- */
+
+/* All groups settled: the first that has a reason against it speaks for the call. */
+static enum gemm_reason settle_groups(struct road *roads, const struct gemm_call *calls, int64_t count,
+                                      struct handle_view view) {
+    for (int64_t i = 0; i < count; i++) {
+        set_out(&roads[i], &calls[i], view);
+        enum gemm_reason reason = settle(&roads[i]);
+        if (reason == REASON_routed) continue;
+        record(&roads[i], reason);
+        return reason;
+    }
+    return REASON_routed;
+}
+
+/* How many were launched. */
+static int64_t run_groups(struct road *roads, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        const struct road *r = &roads[i];
+        enum gemm_reason reason = run(r->call, &r->problem, &r->plan, &r->place);
+        record(&roads[i], reason);
+        if (reason != REASON_routed) return i;
+    }
+    return count;
+}
+
+bool dispatch_groups(const struct gemm_call *calls, int64_t count, struct handle_view view, cublasStatus_t *status) {
+    if (!settings()->toggles.enabled) return false;
+    struct road *roads = malloc((size_t)count * sizeof *roads);
+    int64_t launched = 0;
+    if (roads && settle_groups(roads, calls, count, view) == REASON_routed) launched = run_groups(roads, count);
+    free(roads);
+    /* When a launch is refused after others, cuBLAS can no longer be asked: C may have been read and written. */
+    *status = launched < count ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
+    return launched > 0;
 }

@@ -20,6 +20,7 @@ struct gemm_call {
     const void *alpha, *beta;
     const void *a, *b;
     void *c;
+    bool pointer_array; /* a, b and c are arrays of pointers on the device: a batch */
     int64_t lda, ldb, ldc, stride_a, stride_b, stride_c, batch;
     cudaDataType type_a, type_b, type_c;
     bool has_compute; /* false: the handle's math mode alone decides */
@@ -45,5 +46,8 @@ struct lt_part {
  * has happened and the caller is to forward the call as it came.
  */
 bool dispatch(const struct gemm_call *call, struct handle_view view);
+
+/* The same for calls that are one to cuBLAS: all of them or none. On true, `status` is the caller's. */
+bool dispatch_groups(const struct gemm_call *calls, int64_t count, struct handle_view view, cublasStatus_t *status);
 
 #endif

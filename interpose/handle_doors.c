@@ -32,6 +32,15 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
     return status;
 }
 
+/* PyTorch sets it before every product: what is recorded saves asking for it. */
+cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
+    const struct handle_view view = handle_state_find(handle, CALLER());
+    if (!view.real || !view.real->cublasSetMathMode) return CUBLAS_STATUS_NOT_INITIALIZED;
+    cublasStatus_t status = view.real->cublasSetMathMode(handle, mode);
+    if (status == CUBLAS_STATUS_SUCCESS) handle_state_set_math_mode(view.state, mode);
+    return status;
+}
+
 /* Forgotten first: once it is destroyed, another thread may be given the same address. */
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
     const struct handle_view view = handle_state_find(handle, CALLER());

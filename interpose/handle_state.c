@@ -21,7 +21,10 @@ struct handle_state {
     atomic_size_t workspace_size;
     _Atomic(struct handle_scratch *) scratch;
     atomic_int device;
+    atomic_int math_mode; /* MATH_UNKNOWN: nobody told */
 };
+
+enum { MATH_UNKNOWN = -1 };
 
 static char gone;
 #define GONE ((cublasHandle_t)(void *)&gone)
@@ -85,7 +88,7 @@ static struct handle_state *free_slot(cublasHandle_t handle) {
 }
 
 /* Under the lock: the handle's slot, which says `real`, without a workspace. */
-static struct handle_state *bind(cublasHandle_t handle, const struct real_cublas *real, int device) {
+static struct handle_state *bind(cublasHandle_t handle, const struct real_cublas *real, int device, int math_mode) {
     struct handle_state *slot = find(handle);
     if (!slot) slot = free_slot(handle);
     if (!slot) return NULL;
@@ -93,6 +96,7 @@ static struct handle_state *bind(cublasHandle_t handle, const struct real_cublas
     atomic_store_explicit(&slot->workspace, NULL, memory_order_relaxed);
     atomic_store_explicit(&slot->workspace_size, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->device, device, memory_order_relaxed);
+    atomic_store_explicit(&slot->math_mode, math_mode, memory_order_relaxed);
     atomic_store_explicit(&slot->handle, handle, memory_order_release);
     return slot;
 }
@@ -113,7 +117,7 @@ struct handle_view handle_state_find(cublasHandle_t handle, const void *caller) 
     if (!handle || !view.real) return view;
     hold_for_change();
     view.state = find(handle); /* another thread's first call with it */
-    if (!view.state) view.state = bind(handle, view.real, DEVICE_UNKNOWN);
+    if (!view.state) view.state = bind(handle, view.real, DEVICE_UNKNOWN, MATH_UNKNOWN);
     release();
     if (view.state) view.real = atomic_load_explicit(&view.state->real, memory_order_relaxed);
     return view;
@@ -122,7 +126,7 @@ struct handle_view handle_state_find(cublasHandle_t handle, const void *caller) 
 void handle_state_created(cublasHandle_t handle, const struct real_cublas *real, int device) {
     if (!handle) return;
     hold_for_change();
-    bind(handle, real, device);
+    bind(handle, real, device, CUBLAS_DEFAULT_MATH);
     release();
 }
 
@@ -160,14 +164,28 @@ int handle_state_device(const struct handle_state *state) {
     return state ? atomic_load_explicit(&state->device, memory_order_relaxed) : DEVICE_UNKNOWN;
 }
 
+void handle_state_set_math_mode(struct handle_state *state, cublasMath_t mode) {
+    if (state) atomic_store_explicit(&state->math_mode, (int)mode, memory_order_relaxed);
+}
+
+bool handle_state_math_mode(const struct handle_state *state, cublasMath_t *mode) {
+    int known = state ? atomic_load_explicit(&state->math_mode, memory_order_relaxed) : MATH_UNKNOWN;
+    *mode = (cublasMath_t)known;
+    return known != MATH_UNKNOWN;
+}
+
+bool handle_state_pointer_mode(const struct real_cublas *real, cublasHandle_t handle, cublasPointerMode_t *mode) {
+    return real->cublasGetPointerMode_v2 && real->cublasGetPointerMode_v2(handle, mode) == CUBLAS_STATUS_SUCCESS;
+}
+
 /*
  * Not asked: the atomics mode. It allows results that differ from run to run; ours never do.
  */
 bool handle_state_modes(const struct real_cublas *real, cublasHandle_t handle, struct handle_modes *out) {
     *out = (struct handle_modes){0};
-    if (!real->cublasGetStream_v2 || !real->cublasGetPointerMode_v2 || !real->cublasGetMathMode) return false;
+    if (!real->cublasGetStream_v2 || !real->cublasGetMathMode) return false;
     if (real->cublasGetMathMode(handle, &out->math_mode) != CUBLAS_STATUS_SUCCESS) return false;
-    if (real->cublasGetPointerMode_v2(handle, &out->pointer_mode) != CUBLAS_STATUS_SUCCESS) return false;
+    if (!handle_state_pointer_mode(real, handle, &out->pointer_mode)) return false;
     if (real->cublasGetStream_v2(handle, &out->stream) != CUBLAS_STATUS_SUCCESS) return false;
 #if CUBLAS_VERSION >= 130000
     cublasEmulationStrategy_t strategy = CUBLAS_EMULATION_STRATEGY_DEFAULT;

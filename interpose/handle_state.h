@@ -60,6 +60,15 @@ void handle_state_set_workspace(struct handle_state *state, void *address, size_
 /* The workspace that the caller gave; {NULL, 0} if cuBLAS uses its own or nothing is recorded. */
 struct workspace handle_state_workspace(const struct handle_state *state);
 
+/* The handle's math mode was set. */
+void handle_state_set_math_mode(struct handle_state *state, cublasMath_t mode);
+
+/* The math mode as far as it went through our doors; false for a handle whose beginning we have not seen. */
+bool handle_state_math_mode(const struct handle_state *state, cublasMath_t *mode);
+
+/* The pointer mode, as cuBLAS itself answers. */
+bool handle_state_pointer_mode(const struct real_cublas *real, cublasHandle_t handle, cublasPointerMode_t *mode);
+
 /* The device that the handle was made on, or DEVICE_UNKNOWN. */
 int handle_state_device(const struct handle_state *state);
 

@@ -60,7 +60,7 @@ DEVICE float finish(const struct gemm_args &args, float value, int64_t batch, in
  */
 DEVICE void finish_tile(const struct gemm_args &args, int64_t batch, int m0, int n0, int rows, int columns, int lane) {
     static const int UNDER_WAY = 8;
-    float *d = args.d + batch * args.stride_d;
+    float *d = matrix_d(args, batch);
     __syncwarp();
 #pragma unroll 1
     for (int at = 0; at < (rows + 31) / 32 * columns; at += UNDER_WAY) {
@@ -81,8 +81,8 @@ DEVICE void finish_tile(const struct gemm_args &args, int64_t batch, int m0, int
 /* Four rows of a column, or those of them that there are. */
 DEVICE void store_rows(const struct gemm_args &args, struct scalars s, int64_t batch, int m, int64_t n, float4 sum) {
     const float sums[4] = {sum.x, sum.y, sum.z, sum.w};
-    const float *c = args.c + batch * args.stride_c + n * args.ldc + m;
-    float *d = args.d + batch * args.stride_d + n * args.ldd + m;
+    const float *c = matrix_c(args, batch) + n * args.ldc + m;
+    float *d = matrix_d(args, batch) + n * args.ldd + m;
     float x[4];
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -122,8 +122,8 @@ DEVICE struct output output_of(const struct gemm_args &args, int split, int batc
         o.d = args.partial + ((int64_t)split * args.batch + batch) * args.n * o.ldd;
     } else {
         o.s = read_scalars(args);
-        o.c = args.c + batch * args.stride_c;
-        o.d = args.d + batch * args.stride_d;
+        o.c = matrix_c(args, batch);
+        o.d = matrix_d(args, batch);
         o.ldc = args.ldc;
         o.ldd = args.ldd;
         o.past_l2 = (int64_t)args.m * args.n * args.batch > 1 << 25 && !finishes(args);

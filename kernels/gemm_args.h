@@ -18,6 +18,9 @@ enum gemm_activation {
 struct gemm_args {
     const float *a, *b, *c; /* c may be d */
     float *d;
+    /* A batch given by arrays of pointers, on the device: a matrix each. NULL: matrices lie a stride apart. */
+    const float *const *a_list, *const *b_list, *const *c_list;
+    float *const *d_list;
     /*
      * Split-K: [split][batch][n][ld_partial], NULL without a split. To gemm_launch, all of the plan's scratch: planes
      * of split operands first (split.h), then the partial sums.

@@ -157,6 +157,10 @@ int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gem
         args.b += args.batch * args.stride_b;
         args.c += args.batch * args.stride_c;
         args.d += args.batch * args.stride_d;
+        if (args.a_list) args.a_list += args.batch;
+        if (args.b_list) args.b_list += args.batch;
+        if (args.c_list) args.c_list += args.batch;
+        if (args.d_list) args.d_list += args.batch;
         if (args.bias) args.bias += args.batch * args.stride_bias;
     }
     return error;

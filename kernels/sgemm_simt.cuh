@@ -61,8 +61,8 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
 
     loader_a load_a;
     loader_b load_b;
-    load_a.init(args.a + batch * args.stride_a, args.lda, m0, args.m, k_begin, k_count, thread, stage_a);
-    load_b.init(args.b + batch * args.stride_b, args.ldb, n0, args.n, k_begin, k_count, thread, stage_b);
+    load_a.init(matrix_a(args, batch), args.lda, m0, args.m, k_begin, k_count, thread, stage_a);
+    load_b.init(matrix_b(args, batch), args.ldb, n0, args.n, k_begin, k_count, thread, stage_b);
 
     float acc[TN][TM];
 #pragma unroll

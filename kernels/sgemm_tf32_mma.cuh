@@ -57,9 +57,9 @@ DEVICE void sgemm_tf32_mma(const struct gemm_args &args) {
     const int k_count = min(args.k - (int)k_begin, args.k_per_split);
     const int k_tiles = (k_count + BK - 1) / BK;
     const float *const a0 =
-        args.a + batch * args.stride_a + (loader_a::ALONG_K ? m0 * args.lda + k_begin : m0 + k_begin * args.lda);
+        matrix_a(args, batch) + (loader_a::ALONG_K ? m0 * args.lda + k_begin : m0 + k_begin * args.lda);
     const float *const b0 =
-        args.b + batch * args.stride_b + (loader_b::ALONG_K ? n0 * args.ldb + k_begin : n0 + k_begin * args.ldb);
+        matrix_b(args, batch) + (loader_b::ALONG_K ? n0 * args.ldb + k_begin : n0 + k_begin * args.ldb);
 
     loader_a load_a;
     loader_b load_b;

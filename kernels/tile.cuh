@@ -8,6 +8,20 @@
 #include "ptx_shared.cuh"
 #include "variants.h"
 
+/* The matrices of one product of the batch. */
+DEVICE const float *matrix_a(const struct gemm_args &args, int64_t batch) {
+    return args.a_list ? args.a_list[batch] : args.a + batch * args.stride_a;
+}
+DEVICE const float *matrix_b(const struct gemm_args &args, int64_t batch) {
+    return args.b_list ? args.b_list[batch] : args.b + batch * args.stride_b;
+}
+DEVICE const float *matrix_c(const struct gemm_args &args, int64_t batch) {
+    return args.c_list ? args.c_list[batch] : args.c + batch * args.stride_c;
+}
+DEVICE float *matrix_d(const struct gemm_args &args, int64_t batch) {
+    return args.d_list ? args.d_list[batch] : args.d + batch * args.stride_d;
+}
+
 /*
  * Grouped raster: CTAs in launch order walk `raster` tile rows column by column before they move to the next rows, so
  * that the CTAs in flight share operand tiles in L2.

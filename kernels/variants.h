@@ -117,6 +117,11 @@ static inline int gemm_family_wgmma(enum gemm_family family) {
     return gemm_family_splits(family) || family == FAMILY_TF32_WGMMA;
 }
 
+/* Whether a batch may be given by arrays of pointers. */
+static inline int gemm_family_takes_pointers(enum gemm_family family) {
+    return family == FAMILY_SIMT || family == FAMILY_TF32_MMA;
+}
+
 /* Whether a variant has a kernel for these loaders. */
 int gemm_variant_takes(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b);
 

@@ -59,6 +59,7 @@ static bool variant_fits(const struct gemm_variant *v, const struct gemm_problem
                          struct loaders load) {
     if (d->arch < v->min_arch || p->contract < v->contract) return false;
     if (gemm_family_wgmma(v->family) && !planes_fit(v, p, d)) return false;
+    if (p->pointer_array && !gemm_family_takes_pointers(v->family)) return false;
     if (!gemm_variant_takes(v, load.a, load.b)) return false;
     /* Its stores are straight from registers: 16 bytes, or wasteful. */
     if (v->family == FAMILY_STREAM && (p->k > v->bk || p->ldd % 4)) return false;

@@ -35,6 +35,7 @@ struct gemm_problem {
     int64_t lda, ldb, ldc, ldd;
     int64_t stride_a, stride_b, stride_c, stride_d;
     unsigned align_a, align_b; /* bytes (4, 8 or 16) that divide the operand's address */
+    bool pointer_array;        /* the batch lies on the device as arrays of pointers: strides are 0, alignments 4 */
     enum gemm_scalar alpha, beta;
     enum gemm_contract contract;
     int cublas_tf32; /* whether cuBLAS itself would be allowed TF32 */

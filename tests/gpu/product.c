@@ -24,6 +24,14 @@ bool product_batched(enum door door) {
     return door >= DOOR_cublasSgemmStridedBatched;
 }
 
+bool product_pointers(enum door door) {
+    return door >= DOOR_cublasSgemmBatched;
+}
+
+bool product_grouped(enum door door) {
+    return door >= DOOR_cublasSgemmGroupedBatched;
+}
+
 /* ---- operands ---- */
 
 /* Floats of `batch` matrices, each `stride` from the last, whose last column ends with its last row. */
@@ -90,6 +98,21 @@ static float *upload(float **block, const float *from, int64_t count, int64_t sh
     return *block + BAND + shift;
 }
 
+static void upload_lists(struct operands *o) {
+    const struct check_product *h = &o->host;
+    const size_t batch = (size_t)h->batch, bytes = 3 * batch * sizeof(float *);
+    float **lists = malloc(bytes + 1);
+    must(lists == NULL, "malloc");
+    for (size_t i = 0; i < batch; i++) {
+        lists[i] = o->da + (int64_t)i * h->stride_a;
+        lists[batch + i] = o->db + (int64_t)i * h->stride_b;
+        lists[2 * batch + i] = o->dc + (int64_t)i * h->stride_c;
+    }
+    MUST(cudaMalloc((void **)&o->lists, bytes + 1));
+    MUST(cudaMemcpy(o->lists, lists, bytes, cudaMemcpyHostToDevice));
+    free(lists);
+}
+
 void product_make(struct operands *o, const struct product *p) {
     const float scalars[2] = {p->alpha, p->beta};
     *o = (struct operands){.guards_whole = false};
@@ -98,6 +121,7 @@ void product_make(struct operands *o, const struct product *p) {
     o->da = upload(&o->device[0], o->a, o->count_a, p->shift);
     o->db = upload(&o->device[1], o->b, o->count_b, 2 * p->shift);
     o->dc = upload(&o->device[2], o->before, o->count_c, 3 * p->shift);
+    upload_lists(o);
     MUST(cudaMalloc((void **)&o->scalars, sizeof scalars));
     MUST(cudaMemcpy(o->scalars, scalars, sizeof scalars, cudaMemcpyHostToDevice));
 }
@@ -105,6 +129,7 @@ void product_make(struct operands *o, const struct product *p) {
 void product_drop(struct operands *o) {
     for (int i = 0; i < 3; i++) MUST(cudaFree(o->device[i]));
     MUST(cudaFree(o->scalars));
+    MUST(cudaFree(o->lists));
     free(o->a), free(o->b), free(o->before), free(o->result);
     *o = (struct operands){.guards_whole = false};
 }
@@ -130,6 +155,10 @@ cublasStatus_t product_call(const struct doors *doors, cublasHandle_t handle, co
     const cublasComputeType_t compute = CUBLAS_COMPUTE_32F;
     const cublasGemmAlgo_t algo = CUBLAS_GEMM_DEFAULT;
     const struct check_product *h = &o->host;
+    const float *const *la = (const float *const *)o->lists, *const *lb = la + h->batch;
+    float *const *lc = o->lists + 2 * h->batch;
+    const void *const *va = (const void *const *)la, *const *vb = (const void *const *)lb;
+    void *const *vc = (void *const *)lc;
     const float *alpha = p->device_scalars ? o->scalars : &p->alpha;
     const float *beta = p->device_scalars ? o->scalars + 1 : &p->beta;
     const int batch = (int)h->batch;
@@ -152,10 +181,25 @@ cublasStatus_t product_call(const struct doors *doors, cublasHandle_t handle, co
                   o->dc, (int)h->ldc, h->stride_c, batch);
         CALL_BOTH(cublasGemmStridedBatchedEx, o->da, f, (int)h->lda, h->stride_a, o->db, f, (int)h->ldb, h->stride_b,
                   beta, o->dc, f, (int)h->ldc, h->stride_c, batch, compute, algo);
+        CALL_BOTH(cublasSgemmBatched, la, (int)h->lda, lb, (int)h->ldb, beta, lc, (int)h->ldc, batch);
+        CALL_BOTH(cublasGemmBatchedEx, va, f, (int)h->lda, vb, f, (int)h->ldb, beta, vc, f, (int)h->ldc, batch, compute,
+                  algo);
+        /* One group for all. */
+#define GROUPS(door, suffix, integer, ...)                                                                             \
+    case DOOR_##door##suffix: {                                                                                        \
+        const integer m = (integer)p->m, n = (integer)p->n, k = (integer)p->k, lda = (integer)h->lda,                  \
+                      ldb = (integer)h->ldb, ldc = (integer)h->ldc, size = batch;                                      \
+        return doors->door##suffix(handle, &p->op_a, &p->op_b, &m, &n, &k, alpha, __VA_ARGS__);                        \
+    }
+        GROUPS(cublasSgemmGroupedBatched, , int, la, &lda, lb, &ldb, beta, lc, &ldc, 1, &size)
+        GROUPS(cublasSgemmGroupedBatched, _64, int64_t, la, &lda, lb, &ldb, beta, lc, &ldc, 1, &size)
+        GROUPS(cublasGemmGroupedBatchedEx, , int, va, f, &lda, vb, f, &ldb, beta, vc, f, &ldc, 1, &size, compute)
+        GROUPS(cublasGemmGroupedBatchedEx, _64, int64_t, va, f, &lda, vb, f, &ldb, beta, vc, f, &ldc, 1, &size, compute)
     case DOOR_COUNT:
         break;
     }
 #undef CALL
 #undef CALL_BOTH
+#undef GROUPS
     return CUBLAS_STATUS_INVALID_VALUE;
 }

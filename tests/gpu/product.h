@@ -23,7 +23,15 @@
     X(cublasSgemmStridedBatched)                                                                                       \
     X(cublasSgemmStridedBatched_64)                                                                                    \
     X(cublasGemmStridedBatchedEx)                                                                                      \
-    X(cublasGemmStridedBatchedEx_64)
+    X(cublasGemmStridedBatchedEx_64)                                                                                   \
+    X(cublasSgemmBatched)                                                                                              \
+    X(cublasSgemmBatched_64)                                                                                           \
+    X(cublasGemmBatchedEx)                                                                                             \
+    X(cublasGemmBatchedEx_64)                                                                                          \
+    X(cublasSgemmGroupedBatched)                                                                                       \
+    X(cublasSgemmGroupedBatched_64)                                                                                    \
+    X(cublasGemmGroupedBatchedEx)                                                                                      \
+    X(cublasGemmGroupedBatchedEx_64)
 enum door {
 #define X(name) DOOR_##name,
     DOORS(X)
@@ -61,10 +69,17 @@ struct operands {
     float *a, *b, *before, *result;    /* host */
     float *device[3], *scalars;        /* device: blocks with their guard bands; alpha and beta */
     float *da, *db, *dc;
+    float **lists;     /* device: pointers to the matrices of A, of B and of C */
     bool guards_whole; /* set by product_fetch */
 };
 
 bool product_batched(enum door door);
+
+/* Whether the door's batch is arrays of pointers. */
+bool product_pointers(enum door door);
+
+/* Whether the door takes scalars on the host alone, as those of groups do. */
+bool product_grouped(enum door door);
 
 /* Fills and uploads; the same numbers every time for the same product. Aborts when memory is short. */
 void product_make(struct operands *operands, const struct product *product);

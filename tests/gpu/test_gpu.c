@@ -26,8 +26,9 @@ enum { SKIPPED = 77 };
 static struct doors bound, real; /* what this program is bound to; what cuBLAS exports */
 static cublasHandle_t handle;
 static bool simulated, forced;
-static bool streaming; /* the forced kernel is of the streaming family */
-static bool tf32;      /* the forced kernel's contract */
+static bool streaming;      /* the forced kernel is of the streaming family */
+static bool takes_pointers; /* the forced kernel, to arrays of pointers */
+static bool tf32;           /* the forced kernel's contract */
 static char log_path[] = "/tmp/fastgemm-test-XXXXXX";
 static long log_read;
 static char last_route[256];
@@ -103,6 +104,7 @@ static struct product fitted(struct product p) {
 
 /* alpha = 0 on the host leaves nothing to multiply; the streaming kernel wants one operand along its side of C. */
 static bool ours_to_serve(const struct product *p) {
+    if (product_pointers(p->door) && !takes_pointers) return false;
     if (streaming && p->op_a != CUBLAS_OP_N && p->op_b == CUBLAS_OP_N) return false;
     return forced && p->m && p->n && p->k && (p->device_scalars || p->alpha != 0.0f);
 }
@@ -205,7 +207,7 @@ static void ops_sizes_scalars(void **state) {
                                     .gap = turn % 7,
                                     .alpha = scalars[scalar / 3],
                                     .beta = scalars[scalar % 3],
-                                    .device_scalars = turn / 5 % 2};
+                                    .device_scalars = turn / 5 % 2 && !product_grouped((enum door)(turn % DOOR_COUNT))};
                 p.batch = product_batched(p.door) ? 1 + turn % 3 : 1;
                 try_product(&p, simulated ? 4096 : 20000);
             }
@@ -230,7 +232,7 @@ static void every_door(void **state) {
                                     .gap = shift * 4,
                                     .alpha = 2,
                                     .beta = shift % 2 ? 0.5f : 0,
-                                    .device_scalars = ab % 2};
+                                    .device_scalars = ab % 2 && !product_grouped((enum door)door)};
                 try_product(&p, 0);
             }
 }
@@ -524,6 +526,12 @@ static bool too_new(const char *kernel) {
     return false;
 }
 
+static bool takes(const char *kernel) {
+    for (int i = 0; i < VARIANT_COUNT; i++)
+        if (!strcmp(gemm_variants[i].name, kernel)) return gemm_family_takes_pointers(gemm_variants[i].family);
+    return false;
+}
+
 /* The user's word that a kernel's contract asks for. */
 static const char *precision_of(const char *kernel) {
     static const char *const words[] = {[CONTRACT_IEEE] = "ieee", [CONTRACT_FP32] = "fp32", [CONTRACT_TF32] = "tf32"};
@@ -559,6 +567,7 @@ int main(int argc, char **argv) {
     forced = argc > 1 && strcmp(argv[1], "auto") != 0;
     if (forced && too_new(argv[1])) return SKIPPED;
     if (forced) setenv("FASTGEMM_KERNEL", argv[1], 1);
+    takes_pointers = forced && takes(argv[1]);
     streaming = forced && !strcmp(argv[1], gemm_variants[VARIANT_sgemm_stream_128x128x32].name);
     if (forced) setenv("FASTGEMM_PRECISION", precision_of(argv[1]), 1);
     tf32 = forced && !strcmp(precision_of(argv[1]), "tf32");

@@ -29,8 +29,48 @@
 CALLERS(, int)
 CALLERS(_64, int64_t)
 
+#define LIST(x) (void *)(uintptr_t)(x)
+#define BATCH_CALLERS(suffix, integer)                                                                                 \
+    CALLER(cublasSgemmBatched##suffix, SIZES(integer), LIST(x->a), (integer)x->lda, LIST(x->b), (integer)x->ldb,       \
+           x->beta, LIST(x->c), (integer)x->ldc, (integer)x->batch)                                                    \
+    CALLER(cublasGemmBatchedEx##suffix, SIZES(integer), LIST(x->a), (cudaDataType)x->type_a, (integer)x->lda,          \
+           LIST(x->b), (cudaDataType)x->type_b, (integer)x->ldb, x->beta, LIST(x->c), (cudaDataType)x->type_c,         \
+           (integer)x->ldc, (integer)x->batch, (cublasComputeType_t)x->compute, (cublasGemmAlgo_t)x->algo)
+BATCH_CALLERS(, int)
+BATCH_CALLERS(_64, int64_t)
+
+/* One group. Its sizes lie where the next call's will, so that two calls can be compared as recorded. */
+#define GROUP_CALLERS(suffix, integer)                                                                                 \
+    static cublasOperation_t op_a##suffix, op_b##suffix;                                                               \
+    static integer m##suffix, n##suffix, k##suffix, lda##suffix, ldb##suffix, ldc##suffix, batch##suffix;              \
+    static void set_group##suffix(const struct door_call *x) {                                                         \
+        op_a##suffix = (cublasOperation_t)x->op_a, op_b##suffix = (cublasOperation_t)x->op_b;                          \
+        m##suffix = (integer)x->m, n##suffix = (integer)x->n, k##suffix = (integer)x->k;                               \
+        lda##suffix = (integer)x->lda, ldb##suffix = (integer)x->ldb, ldc##suffix = (integer)x->ldc;                   \
+        batch##suffix = (integer)x->batch;                                                                             \
+    }                                                                                                                  \
+    static cublasStatus_t call_cublasSgemmGroupedBatched##suffix(void *function, const struct door_call *x) {          \
+        __typeof__(cublasSgemmGroupedBatched##suffix) *f = (__typeof__(cublasSgemmGroupedBatched##suffix) *)function;  \
+        set_group##suffix(x);                                                                                          \
+        return f(x->handle, &op_a##suffix, &op_b##suffix, &m##suffix, &n##suffix, &k##suffix, x->alpha, LIST(x->a),    \
+                 &lda##suffix, LIST(x->b), &ldb##suffix, x->beta, LIST(x->c), &ldc##suffix, 1, &batch##suffix);        \
+    }                                                                                                                  \
+    static cublasStatus_t call_cublasGemmGroupedBatchedEx##suffix(void *function, const struct door_call *x) {         \
+        __typeof__(cublasGemmGroupedBatchedEx##suffix) *f =                                                            \
+            (__typeof__(cublasGemmGroupedBatchedEx##suffix) *)function;                                                \
+        set_group##suffix(x);                                                                                          \
+        return f(x->handle, &op_a##suffix, &op_b##suffix, &m##suffix, &n##suffix, &k##suffix, x->alpha, LIST(x->a),    \
+                 (cudaDataType)x->type_a, &lda##suffix, LIST(x->b), (cudaDataType)x->type_b, &ldb##suffix, x->beta,    \
+                 LIST(x->c), (cudaDataType)x->type_c, &ldc##suffix, 1, &batch##suffix,                                 \
+                 (cublasComputeType_t)x->compute);                                                                     \
+    }
+GROUP_CALLERS(, int)
+GROUP_CALLERS(_64, int64_t)
+
 #define DOOR(door, wide, types, batch, compute)                                                                        \
-    { #door, call_##door, (void *)door, wide, types, batch, compute }
+    { #door, call_##door, (void *)door, wide, types, batch, compute, 0 }
+#define POINTER_DOOR(door, wide, types, compute)                                                                       \
+    { #door, call_##door, (void *)door, wide, types, 1, compute, 1 }
 const struct door doors[DOOR_COUNT] = {
     DOOR(cublasSgemm_v2, 0, 0, 0, 0),
     DOOR(cublasSgemm_v2_64, 1, 0, 0, 0),
@@ -42,4 +82,12 @@ const struct door doors[DOOR_COUNT] = {
     DOOR(cublasSgemmStridedBatched_64, 1, 0, 1, 0),
     DOOR(cublasGemmStridedBatchedEx, 0, 1, 1, 1),
     DOOR(cublasGemmStridedBatchedEx_64, 1, 1, 1, 1),
+    POINTER_DOOR(cublasSgemmBatched, 0, 0, 0),
+    POINTER_DOOR(cublasSgemmBatched_64, 1, 0, 0),
+    POINTER_DOOR(cublasGemmBatchedEx, 0, 1, 1),
+    POINTER_DOOR(cublasGemmBatchedEx_64, 1, 1, 1),
+    POINTER_DOOR(cublasSgemmGroupedBatched, 0, 0, 0),
+    POINTER_DOOR(cublasSgemmGroupedBatched_64, 1, 0, 0),
+    POINTER_DOOR(cublasGemmGroupedBatchedEx, 0, 1, 1),
+    POINTER_DOOR(cublasGemmGroupedBatchedEx_64, 1, 1, 1),
 };

@@ -26,9 +26,10 @@ struct door {
     void *linked; /* the function that a linked program reaches */
     int wide;     /* 64-bit sizes */
     int types, batch, compute;
+    int pointers; /* a, b and c of the call are arrays of pointers on the device; one group where groups are wanted */
 };
 
-enum { DOOR_COUNT = 10 };
+enum { DOOR_COUNT = 18 };
 extern const struct door doors[DOOR_COUNT];
 
 #endif

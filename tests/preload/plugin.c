@@ -23,7 +23,8 @@ static const char *use(void) {
     if (!dladdr((void *)cublasSgemm_v2, &info) || !strstr(info.dli_fname, "libfastgemm")) return "not intercepted";
     if (cublasCreate_v2(&handle) != CUBLAS_STATUS_SUCCESS) return "create failed";
     if (cublasSetStream_v2(handle, NULL) != CUBLAS_STATUS_SUCCESS) return "set stream failed";
-    if (cublasSetMathMode(handle, CUBLAS_DEFAULT_MATH) != CUBLAS_STATUS_SUCCESS) return "another copy's handle";
+    if (cublasSetAtomicsMode(handle, CUBLAS_ATOMICS_NOT_ALLOWED) != CUBLAS_STATUS_SUCCESS)
+        return "another copy's handle";
     if (product(handle) != CUBLAS_STATUS_INVALID_VALUE) return "the product's status is not cuBLAS's";
     if (cublasDestroy_v2(handle) != CUBLAS_STATUS_SUCCESS) return "destroy failed";
     return fgsim_cublas_foreign_handles() ? "a handle went to another copy" : NULL;
@@ -31,7 +32,7 @@ static const char *use(void) {
 
 static cublasStatus_t create(cublasHandle_t *handle) {
     cublasStatus_t status = cublasCreate_v2(handle);
-    return status ? status : cublasSetMathMode(*handle, CUBLAS_DEFAULT_MATH);
+    return status ? status : cublasSetAtomicsMode(*handle, CUBLAS_ATOMICS_NOT_ALLOWED);
 }
 
 static cublasStatus_t destroy(cublasHandle_t handle) {

@@ -10,7 +10,7 @@
 STUB(cublasCreate_v2)
 STUB(cublasDestroy_v2)
 STUB(cublasSetStream_v2)
-STUB(cublasSetMathMode)
+STUB(cublasSetAtomicsMode)
 STUB(cublasSgemm_v2)
 STUB(cublasGetVersion_v2)
 STUB(fgsim_cublas_calls)

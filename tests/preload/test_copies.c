@@ -127,8 +127,8 @@ static void test_later(void **state) {
     assert_int_equal(create(&handle), CUBLAS_STATUS_NOT_INITIALIZED);
     void *library = load(CUBLAS_12, RTLD_LOCAL);
     assert_int_equal(create(&handle), CUBLAS_STATUS_SUCCESS);
-    cublasStatus_t (*own)(cublasHandle_t, cublasMath_t) = dlsym(library, "cublasSetMathMode");
-    assert_int_equal(own(handle, CUBLAS_DEFAULT_MATH), CUBLAS_STATUS_SUCCESS);
+    cublasStatus_t (*own)(cublasHandle_t, cublasAtomicsMode_t) = dlsym(library, "cublasSetAtomicsMode");
+    assert_int_equal(own(handle, CUBLAS_ATOMICS_NOT_ALLOWED), CUBLAS_STATUS_SUCCESS);
     assert_int_equal(destroy(handle), CUBLAS_STATUS_SUCCESS);
     check_use(load_plugin(PLUGIN_13), V13);
 }

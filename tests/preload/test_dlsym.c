@@ -25,7 +25,7 @@ static const char *const served[] = {
     SERVED_FUNCTIONS(NAME)};
 static const char *const served_by_lt[] = {LT_SERVED_FUNCTIONS(NAME)};
 #undef NAME
-static const char *const not_served[] = {"cublasSetMathMode", "cublasGetMathMode", "cublasDgemm_v2",
+static const char *const not_served[] = {"cublasSetAtomicsMode", "cublasGetMathMode", "cublasDgemm_v2",
                                          "cublasGetVersion_v2"};
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 

@@ -19,6 +19,7 @@
 static void *real_library;
 static cublasHandle_t handle;
 static float *memory;
+static float *(*lists)[2]; /* of pointers to A, B and C; on the device */
 static const float one = 1, two = 2;
 enum { FLOATS = 3 << 16 };
 
@@ -46,6 +47,18 @@ static struct door_call valid_call(void) {
                               .type_c = CUDA_R_32F,
                               .compute = CUBLAS_COMPUTE_32F,
                               .algo = CUBLAS_GEMM_DEFAULT};
+}
+
+/* A valid call for the door: its batch a stride apart, or as arrays of pointers. */
+static struct door_call valid_call_for(const struct door *door) {
+    struct door_call call = valid_call();
+    for (int i = 0; i < 2 && door->pointers; i++) {
+        lists[0][i] = (float *)(uintptr_t)call.a + i * call.stride_a;
+        lists[1][i] = (float *)(uintptr_t)call.b + i * call.stride_b;
+        lists[2][i] = (float *)call.c + i * call.stride_c;
+    }
+    if (door->pointers) call.a = lists[0], call.b = lists[1], call.c = lists[2];
+    return call;
 }
 
 static struct fgsim_cublas_call recorded_once(void) {
@@ -87,7 +100,7 @@ static void test_every_door_is_ours(void **state) {
 static void test_small_products(void **state) {
     (void)state;
     for (int i = 0; i < DOOR_COUNT; i++) {
-        struct door_call call = valid_call();
+        struct door_call call = valid_call_for(&doors[i]);
         check_forwarding(&doors[i], &call);
     }
 }
@@ -95,7 +108,7 @@ static void test_small_products(void **state) {
 static void test_sizes_beyond_int(void **state) {
     (void)state;
     for (int i = 0; i < DOOR_COUNT; i++) {
-        struct door_call call = valid_call();
+        struct door_call call = valid_call_for(&doors[i]);
         if (!doors[i].wide) continue;
         call.m = INT64_C(0x123456789), call.n = INT64_C(0x223456789), call.k = INT64_C(-0x323456789);
         call.lda = INT64_C(0x423456789), call.ldb = INT64_C(0x523456789), call.ldc = INT64_C(0x623456789);
@@ -106,7 +119,7 @@ static void test_sizes_beyond_int(void **state) {
 
 static void check_all(void (*spoil)(struct door_call *call)) {
     for (int i = 0; i < DOOR_COUNT; i++) {
-        struct door_call call = valid_call();
+        struct door_call call = valid_call_for(&doors[i]);
         spoil(&call);
         check_forwarding(&doors[i], &call);
     }
@@ -197,6 +210,7 @@ static int set_up(void **state) {
     real_library = dlopen("libcublas.so.13", RTLD_NOLOAD | RTLD_LAZY);
     if (!real_library || cudaMalloc((void **)&memory, FLOATS * sizeof(float)) != cudaSuccess) return -1;
     cudaMemset(memory, 0, FLOATS * sizeof(float));
+    if (cudaMalloc((void **)&lists, 3 * sizeof *lists) != cudaSuccess) return -1;
     return cublasCreate_v2(&handle) == CUBLAS_STATUS_SUCCESS ? 0 : -1;
 }
 

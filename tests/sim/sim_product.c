@@ -97,6 +97,30 @@ static void make_split(struct sim_product *p, const struct gemm_variant *v) {
         cudaMalloc((void **)&x->partial, (size_t)(x->splits * p->batch * p->n * x->ld_partial) * sizeof(float));
 }
 
+/* What the kernel gets: nothing but the lists says where a matrix is. */
+static void make_lists(struct sim_product *p) {
+    if (!p->pointers) return;
+    if (cudaMalloc((void **)&p->lists, 3 * (size_t)p->batch * sizeof *p->lists)) abort();
+    for (int i = 0; i < p->batch; i++) {
+        const int64_t matrix = p->batch - 1 - i;
+        p->lists[i] = p->args.a + matrix * p->args.stride_a;
+        p->lists[p->batch + i] = p->args.b + matrix * p->args.stride_b;
+        p->lists[2 * p->batch + i] = p->args.d + matrix * p->args.stride_d;
+    }
+}
+
+static struct gemm_args with_lists(const struct sim_product *p) {
+    struct gemm_args args = p->args;
+    if (!p->pointers) return args;
+    args.a = args.b = args.c = args.d = NULL;
+    args.stride_a = args.stride_b = args.stride_c = args.stride_d = 0;
+    args.a_list = p->lists;
+    args.b_list = p->lists + p->batch;
+    args.c_list = p->lists + 2 * p->batch;
+    args.d_list = (float *const *)args.c_list;
+    return args;
+}
+
 void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
     if (p->load_a == LOAD_MN16) p->m = in_fours(p->m);
     if (p->load_b == LOAD_MN16) p->n = in_fours(p->n);
@@ -116,6 +140,7 @@ void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
     make_scalars(p);
     make_epilogue(p);
     make_split(p, v);
+    make_lists(p);
 }
 
 void sim_product_free(struct sim_product *p) {
@@ -123,13 +148,14 @@ void sim_product_free(struct sim_product *p) {
     cudaFree((void *)(uintptr_t)(p->args.b - offset_b(p)));
     cudaFree(p->args.d);
     cudaFree(p->args.partial);
+    cudaFree(p->lists);
     cudaFree(p->device_scalars);
     cudaFree(p->bias_values);
     free(p->c_before);
 }
 
 int sim_product_run(struct sim_product *p) {
-    int error = gemm_launch(p->variant, p->load_a, p->load_b, p->args, NULL);
+    int error = gemm_launch(p->variant, p->load_a, p->load_b, with_lists(p), NULL);
     return error ? error : (int)cudaDeviceSynchronize();
 }
 

@@ -17,11 +17,13 @@ struct sim_product {
     int offset; /* floats by which operands that need no alignment start off a 16-byte boundary */
     float alpha, beta;
     int scalars_on_device;
+    int pointers; /* the batch as arrays of pointers, last matrix first */
     int bias;
     int activation; /* enum gemm_activation */
     /* filled by sim_product_make */
     struct gemm_args args;
-    float *c_before; /* on the host */
+    const float **lists; /* on the device: of A, B and D */
+    float *c_before;     /* on the host */
     float *device_scalars;
     float *bias_values; /* as the kernel has them */
     int64_t floats_a, floats_b, floats_c;

@@ -81,6 +81,27 @@ static void test_batches(void **state) {
     try_everywhere((struct sim_product){.m = 33, .n = 20, .k = 11, .batch = 3, .alpha = 1, .beta = -2});
 }
 
+/* Matrices wherever they are: whole and split, aligned and not. */
+static void test_pointer_arrays(void **state) {
+    (void)state;
+    for (int v = 0; v < VARIANT_COUNT; v++)
+        for (int pair = 0; pair < 4 && gemm_family_takes_pointers(gemm_variants[v].family); pair++)
+            for (int turn = 0; turn < 3; turn++) {
+                struct sim_product p = {.load_a = pair / 2 ? LOAD_K4 : LOAD_MN4,
+                                        .load_b = pair % 2 ? LOAD_K4 : LOAD_MN4,
+                                        .m = turn ? 36 : 35,
+                                        .n = 21,
+                                        .k = 40,
+                                        .batch = 3,
+                                        .splits = turn > 1 ? 3 : 1,
+                                        .offset = turn ? 0 : 1,
+                                        .pointers = 1,
+                                        .alpha = 2,
+                                        .beta = -1};
+                assert_int_equal(sim_product_try(p, &gemm_variants[v]), 0);
+            }
+}
+
 static void test_split_k(void **state) {
     (void)state;
     try_everywhere((struct sim_product){.m = 34, .n = 17, .k = 101, .batch = 2, .splits = 4, .alpha = 2, .beta = 1});
@@ -147,6 +168,7 @@ int main(void) {
         TEST(test_several_tiles),
         TEST(test_every_alignment),
         TEST(test_batches),
+        TEST(test_pointer_arrays),
         TEST(test_split_k),
         TEST(test_scalars_on_device),
         TEST(test_nothing_to_sum_scales_c),
