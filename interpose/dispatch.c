@@ -219,7 +219,7 @@ static enum gemm_reason settle(struct road *r) {
     enum gemm_reason reason = guard_call(r->call);
     if (reason == REASON_routed) reason = guard_problem(p, r->call);
     if (reason != REASON_routed) return reason;
-    if (settings()->toggles.kernel < 0 && measured_too_small(p)) return REASON_too_small;
+    if (settings()->toggles.kernel < 0 && measured_too_small(p->m, p->n, p->k, p->batch)) return REASON_too_small;
     reason = refuse_by_record(r);
     if (reason != REASON_routed) return reason;
     if (r->call->lt)
@@ -253,9 +253,20 @@ static void record(struct road *r, enum gemm_reason reason) {
     report_call(&settings()->toggles, r->call, &r->problem, &r->plan, reason == REASON_routed ? support_of(r) : "");
 }
 
+/*
+ * What most calls of a program are that does not use fp32, or small matrices: nothing more is looked at, unless for the
+ * log. Between two calls the caches are the program's, and each line of code or data fetched costs tens of nanoseconds.
+ */
+static bool plainly_forwarded(const struct gemm_call *c, const struct toggles *toggles) {
+    if (toggles->log != LOG_OFF) return false;
+    if (c->type_a != CUDA_R_32F || c->type_c != CUDA_R_32F) return true;
+    return toggles->kernel < 0 && measured_too_small(c->m, c->n, c->k, c->batch);
+}
+
 bool dispatch(const struct gemm_call *call, struct handle_view view) {
     struct road road;
-    if (!settings()->toggles.enabled) return false;
+    const struct toggles *toggles = &settings()->toggles;
+    if (!toggles->enabled || plainly_forwarded(call, toggles)) return false;
     set_out(&road, call, view);
     enum gemm_reason reason = settle(&road);
     if (reason == REASON_routed) reason = run(road.call, &road.problem, &road.plan, &road.place);

@@ -2,6 +2,7 @@
 #include "settings.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +38,9 @@ static void read_environment(void) {
 
 const struct settings *settings(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static atomic_bool read;
+    if (atomic_load_explicit(&read, memory_order_acquire)) return &known; /* no call into another library */
     pthread_once(&once, read_environment);
+    atomic_store_explicit(&read, true, memory_order_release);
     return &known;
 }

@@ -56,20 +56,20 @@ static bool fills_tiles(const struct gemm_problem *p) {
     return p->m >= 128 && p->n >= 128 && p->m % 4 == 0 && p->n % 4 == 0 && p->k % 4 == 0;
 }
 
-static double flops_of(const struct gemm_problem *p) {
-    return 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
+static double flops_of(int64_t m, int64_t n, int64_t k, int64_t batch) {
+    return 2.0 * (double)m * (double)n * (double)k * (double)batch;
 }
 
-bool measured_too_small(const struct gemm_problem *p) {
-    return flops_of(p) < LEAST_FLOPS;
+bool measured_too_small(int64_t m, int64_t n, int64_t k, int64_t batch) {
+    return flops_of(m, n, k, batch) < LEAST_FLOPS;
 }
 
 enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gemm_device *device,
                                   const struct gemm_plan *plan) {
     const struct route *route = find(device, plan->profile);
-    const double flops = flops_of(p);
+    const double flops = flops_of(p->m, p->n, p->k, p->batch);
     if (!route) return REASON_not_measured;
-    if (measured_too_small(p)) return REASON_too_small;
+    if (flops < LEAST_FLOPS) return REASON_too_small;
     if (p->cublas_tf32 || plan->variant->contract == CONTRACT_TF32) return measured_tf32_verdict(p, device, plan);
     if (gemm_family_splits(plan->variant->family)) return flops >= SPLIT_FLOPS ? REASON_routed : REASON_too_small;
     if (flops < route->min_flops) return REASON_too_small;

@@ -14,7 +14,7 @@ enum gemm_reason measured_verdict(const struct gemm_problem *problem, const stru
                                   const struct gemm_plan *plan);
 
 /* Whether no entry supports so little work on any chip: known before the chip is asked. */
-bool measured_too_small(const struct gemm_problem *problem);
+bool measured_too_small(int64_t m, int64_t n, int64_t k, int64_t batch);
 
 /* Where the support comes from ("measured on H200", "by model"), "" without any. */
 const char *measured_source(const struct gemm_device *device, enum gemm_profile profile);

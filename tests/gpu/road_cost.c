@@ -2,8 +2,8 @@
  * What the road costs the host, in nanoseconds a call, to be run under the preload on a GPU or on the stand-ins:
  *   road_cost           calls that are forwarded, against the same function of cuBLAS called directly
  *   road_cost KERNEL    calls that run on this kernel of ours, against as many launches that do nothing
- * The two take turns call by call, so that what else the machine does falls on both, and their medians are compared.
- * Ends with 1 where the difference is beyond its limit: 150 ns and 1000 ns on a GPU; the stand-ins take their
+ * Short blocks of either take turns, so that what else the machine does falls on both, and the median of their
+ * differences counts. Ends with 1 where it is beyond its limit: 150 ns and 1000 ns on a GPU; the stand-ins take their
  * own time to answer what the road has to ask, and the limits there only catch what has become absurd.
  */
 #include <dlfcn.h>
@@ -20,7 +20,7 @@
 
 #include "real_cublas.h"
 
-enum { ROUNDS = 40, CALLS = 200, SKIPPED = 77, WORKSPACE = 32 << 20, MEMORY = 192 << 20 };
+enum { ROUNDS = 401, CALLS = 20, SKIPPED = 77, WORKSPACE = 32 << 20, MEMORY = 192 << 20 };
 enum mode { FORWARDED, ROUTED, ROUTED_WORKSPACE };
 
 struct what {
@@ -103,16 +103,18 @@ static double now(void) {
     return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
-/* Nanoseconds of what is measured, or of what it is measured against. */
-static double once_timed(const struct what *w, int reference) {
+/* Nanoseconds of one of a block's calls: of what is measured, or of what it is measured against. */
+static double block(const struct what *w, int reference) {
     double start = now();
-    if (!reference)
-        call(cublasGemmStridedBatchedEx, w);
-    else if (w->mode == FORWARDED)
-        call(direct, w);
-    else
-        launch_nothing(w->launches);
-    return now() - start;
+    for (int i = 0; i < CALLS; i++) {
+        if (!reference)
+            call(cublasGemmStridedBatchedEx, w);
+        else if (w->mode == FORWARDED)
+            call(direct, w);
+        else
+            launch_nothing(w->launches);
+    }
+    return (now() - start) / CALLS;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -127,31 +129,31 @@ static void prepare(const struct what *w) {
 }
 
 static double median_of(double *values) {
-    qsort(values, ROUNDS * CALLS, sizeof *values, by_size);
-    return values[ROUNDS * CALLS / 2];
+    qsort(values, ROUNDS, sizeof *values, by_size);
+    return values[ROUNDS / 2];
 }
 
 static int measure(const struct what *w, double limit) {
-    static double linked[ROUNDS * CALLS], against[ROUNDS * CALLS];
+    static double base[ROUNDS], added[ROUNDS];
     if (!nothing && w->mode == FORWARDED && w->n > 64) return 0; /* the stand-in would compute it */
     prepare(w);
-    call(cublasGemmStridedBatchedEx, w);
+    block(w, 0), block(w, 1);
     standin_launches = 0;
-    for (int i = 0; i < ROUNDS * CALLS; i++) {
-        for (int turn = 0; turn < 2; turn++) {
-            const int reference = (i + turn) % 2;
-            *(reference ? &against[i] : &linked[i]) = once_timed(w, reference);
-        }
-        if (i % CALLS == 0) cudaDeviceSynchronize();
+    for (int i = 0; i < ROUNDS; i++) {
+        double first = block(w, i % 2), second = block(w, !(i % 2));
+        base[i] = i % 2 ? first : second;
+        added[i] = (i % 2 ? second : first) - base[i];
+        if (i % 8 == 0) cudaDeviceSynchronize();
     }
     if (!nothing && standin_launches != (long)w->launches * ROUNDS * CALLS) {
         printf("%s: %ld launches\n", w->name, standin_launches);
         return 1;
     }
-    const double base = median_of(against), added = median_of(linked) - base;
-    printf("%-18s %s %7.0f ns, added %5.0f ns, limit %.0f\n", w->name, w->mode == FORWARDED ? "cuBLAS  " : "launches",
-           base, added, limit);
-    return !(added <= limit);
+    const double median = median_of(added);
+    printf("%-18s %s %7.0f ns, added %5.0f ns (quartiles %.0f to %.0f), limit %.0f\n", w->name,
+           w->mode == FORWARDED ? "cuBLAS  " : "launches", median_of(base), median, added[ROUNDS / 4],
+           added[ROUNDS * 3 / 4], limit);
+    return !(median <= limit);
 }
 
 /* ---- whether the calls go where they are meant to: in a process that logs, since a log would cost the others ---- */

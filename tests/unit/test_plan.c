@@ -277,6 +277,27 @@ static void very_large_batches_are_not_split(void **state) {
     assert_int_equal(plan.split_k, 1);
 }
 
+/* Nothing is known of where its matrices lie: no kernel that copies 16 bytes at a time, or that knows one base only. */
+static void pointer_arrays_run_where_a_batch_does(void **state) {
+    (void)state;
+    struct gemm_problem p = batched_problem(512, 512, 512, 64);
+    p.stride_a = p.stride_b = p.stride_c = p.stride_d = 0;
+    p.align_a = p.align_b = 4;
+    p.pointer_array = true;
+    p.contract = CONTRACT_IEEE;
+    struct gemm_plan plan = plan_on(90, p);
+    assert_routed(plan);
+    assert_int_equal(plan.profile, PROFILE_batched);
+    for (int v = 0; v < VARIANT_COUNT; v++) {
+        struct toggles toggles = default_toggles();
+        toggles.kernel = v;
+        p.contract = CONTRACT_TF32; /* any kernel keeps it */
+        plan = plan_with(p, toggles, plenty_of_scratch());
+        assert_int_equal(plan.variant != NULL, gemm_family_takes_pointers(gemm_variants[v].family));
+        if (!plan.variant) assert_int_equal(plan.reason, REASON_forced_kernel);
+    }
+}
+
 static void sizes_beyond_32_bits_forward(void **state) {
     (void)state;
     const int64_t beyond[] = {INT32_MAX - 4095, INT32_MAX, INT64_C(1) << 31, INT64_C(1) << 32, INT64_MAX};
@@ -368,6 +389,7 @@ int main(void) {
         cmocka_unit_test(a_forced_raster_stays_within_the_tiles),
         cmocka_unit_test(a_split_needs_scratch),
         cmocka_unit_test(very_large_batches_are_not_split),
+        cmocka_unit_test(pointer_arrays_run_where_a_batch_does),
         cmocka_unit_test(sizes_beyond_32_bits_forward),
         cmocka_unit_test(large_products_run),
         cmocka_unit_test(what_cublas_does_better_forwards),
