@@ -14,6 +14,9 @@
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 
+#include "reasons.h"
+#include "variants.h"
+
 enum { N = 64, K = 1024, THREADS = 64, STREAMS = 100, PROCESSES = 4, SKIPPED = 77 };
 
 #define MUST(call) must((int)(call), #call, __LINE__)
@@ -77,6 +80,7 @@ static int whole_life(const char *where) {
 struct worker {
     pthread_t thread;
     cublasHandle_t handle; /* NULL: one of its own */
+    cudaStream_t stream;   /* for its own; NULL: a stream of its own too */
     const float *operands;
     float *c;
 };
@@ -84,15 +88,15 @@ struct worker {
 static void *work(void *argument) {
     struct worker *w = argument;
     cublasHandle_t handle = w->handle;
-    cudaStream_t stream = NULL;
+    cudaStream_t stream = w->stream;
     if (!handle) {
-        MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+        if (!stream) MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
         MUST(cublasCreate(&handle));
         MUST(cublasSetStream(handle, stream));
     }
     for (int i = 0; i < 4; i++) MUST(multiply(handle, w->operands, w->c));
     if (!w->handle) {
-        MUST(cudaStreamDestroy(stream));
+        if (!w->stream) MUST(cudaStreamDestroy(stream));
         MUST(cublasDestroy(handle));
     }
     return NULL;
@@ -103,6 +107,7 @@ static int run_threads(cublasHandle_t handle) {
     float *operands = operand();
     for (int i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){.handle = handle, .operands = operands, .c = result()};
+        if (i % 2) workers[i].stream = cudaStreamPerThread;
         MUST(pthread_create(&workers[i].thread, NULL, work, &workers[i]));
     }
     for (int i = 0; i < THREADS; i++) MUST(pthread_join(workers[i].thread, NULL));
@@ -216,6 +221,35 @@ static int forks(void) {
     return 2;
 }
 
+/* The first product of the process is captured: loading kernels is no part of a capture. Replays give the same bits. */
+static int capture(void) {
+    enum { WORKSPACE = 32 << 20 };
+    cublasHandle_t handle;
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t program;
+    void *workspace;
+    float *operands = operand(), *c = result();
+    MUST(cudaMalloc(&workspace, WORKSPACE));
+    MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    MUST(cublasCreate(&handle));
+    MUST(cublasSetStream(handle, stream));
+    MUST(cublasSetWorkspace(handle, workspace, WORKSPACE));
+    MUST(cudaDeviceSynchronize());
+    MUST(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+    MUST(multiply(handle, operands, c));
+    MUST(cudaStreamEndCapture(stream, &graph));
+    MUST(cudaGraphInstantiate(&program, graph, 0));
+    for (int replay = 0; replay < 3; replay++) {
+        MUST(cudaMemset(c, 0xff, sizeof exact));
+        MUST(cudaDeviceSynchronize());
+        MUST(cudaGraphLaunch(program, stream));
+        expect_exact(c, "a replay");
+    }
+    MUST(cublasDestroy(handle));
+    return 1;
+}
+
 static int life(void) {
     return whole_life("an exec'd child");
 }
@@ -224,7 +258,7 @@ static const struct scenario {
     const char *name;
     int (*run)(void);
 } scenarios[] = {{"life", life},   {"threads", threads},     {"one_handle", one_handle}, {"streams", streams},
-                 {"forks", forks}, {"processes", processes}, {"contexts", contexts}};
+                 {"forks", forks}, {"processes", processes}, {"contexts", contexts},     {"capture", capture}};
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
 
 /* ---- the parent: never uses CUDA ---- */
@@ -235,39 +269,54 @@ static int says(const char *path, const char *part) {
     FILE *file = fopen(path, "r");
     while (file && fgets(line, sizeof line, file)) found |= strstr(line, part) != NULL;
     if (file) fclose(file);
-    unlink(path);
     return found;
 }
 
-static int run(const char *name) {
-    char log[] = "/tmp/places.XXXXXX", path[64], total[64], answer[16] = "";
-    int status = -1, pipes[2], file = mkstemp(log);
-    if (file < 0 || pipe(pipes)) return 1;
-    close(file), unlink(log);
-    snprintf(path, sizeof path, "%s.%%p", log);
+/* The user's word that a kernel's contract asks for. */
+static const char *const precisions[] = {[CONTRACT_IEEE] = "ieee", [CONTRACT_FP32] = "fp32", [CONTRACT_TF32] = "tf32"};
+
+/* The scenario in a process of its own with this kernel forced; what it printed, and its status as waitpid gives it. */
+static int run_process(const char *name, const struct gemm_variant *kernel, const char *folder, char answer[16]) {
+    char path[64], own[64];
+    int status = -1, pipes[2];
+    snprintf(path, sizeof path, "%s/log.%%p", folder);
+    if (pipe(pipes)) return -1;
     pid_t child = fork();
     if (child == 0) {
         dup2(pipes[1], 1);
+        setenv("FASTGEMM_KERNEL", kernel->name, 1);
+        setenv("FASTGEMM_PRECISION", precisions[kernel->contract], 1);
         setenv("FASTGEMM_LOG", "summary", 1);
         setenv("FASTGEMM_LOG_FILE", path, 1);
         execl("/proc/self/exe", "places", name, (char *)NULL);
         _exit(127);
     }
     close(pipes[1]);
-    ssize_t length = read(pipes[0], answer, sizeof answer - 1);
+    if (read(pipes[0], answer, 15) < 0) answer[0] = 0;
     close(pipes[0]);
     waitpid(child, &status, 0);
+    snprintf(path, sizeof path, "%s/log.%ld", folder, (long)child);
+    snprintf(own, sizeof own, "%s/log", folder);
+    rename(path, own); /* of this process, not of its children */
+    return status;
+}
+
+static int run(const char *name, const struct gemm_variant *kernel) {
+    char folder[] = "/tmp/places.XXXXXX", total[64], answer[16] = "", clean[64];
+    if (!mkdtemp(folder)) return 1;
+    const int status = run_process(name, kernel, folder, answer), products = atoi(answer);
     if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) return SKIPPED;
-    const int products = length > 0 ? atoi(answer) : 0;
-    snprintf(path, sizeof path, "%s.%ld", log, (long)child);
     snprintf(total, sizeof total, "total %d calls: %d routed, 0 forwarded", products, products);
-    const int good = status == 0 && (products == 0 || says(path, total));
-    printf("%-12s %4d products: %s\n", name, products,
+    snprintf(clean, sizeof clean, "%s/log", folder);
+    const int not_here = products == 0 || says(clean, gemm_reason_text(REASON_forced_kernel));
+    const int good = status == 0 && (not_here || says(clean, total));
+    printf("%-12s %-32s %4d products: %s\n", name, kernel->name, products,
            !good      ? "FAILED"
-           : products ? "all on our kernel, all exact"
-                      : "not possible here");
+           : not_here ? "not possible here"
+                      : "all on our kernel, all exact");
     fflush(stdout);
-    return !good;
+    snprintf(clean, sizeof clean, "rm -rf %s", folder);
+    return system(clean) != 0 || !good;
 }
 
 int main(int argc, char **argv) {
@@ -284,12 +333,14 @@ int main(int argc, char **argv) {
         }
         return 2;
     }
-    setenv("FASTGEMM_KERNEL", "sgemm_simt_64x64x8", 1);
     int failed = 0;
     for (int i = 0; i < SCENARIOS; i++) {
-        int status = run(scenarios[i].name);
+        int status = run(scenarios[i].name, &gemm_variants[VARIANT_sgemm_simt_64x64x8]);
         if (status == SKIPPED) return SKIPPED;
         failed |= status;
     }
+    /* What each kernel has to load of its own. */
+    for (int v = 0; v < VARIANT_COUNT; v++)
+        failed |= run("capture", &gemm_variants[v]) | run("contexts", &gemm_variants[v]);
     return failed;
 }
