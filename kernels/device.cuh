@@ -15,25 +15,25 @@
 #define DEVICE        static inline
 #define DEVICE_MEMBER inline
 /* The simulated cudaLaunchKernel calls a kernel that has registered itself through its argument vector. */
-#define KERNEL(name, threads, ctas_per_sm)                                                                             \
-    static void name##_body(const struct gemm_args &args);                                                             \
+#define KERNEL_OF(type, name, threads, ctas_per_sm)                                                                    \
+    static void name##_body(const type &args);                                                                         \
     extern "C" void name(void **argv) {                                                                                \
-        name##_body(*(const struct gemm_args *)argv[0]);                                                               \
+        name##_body(*(const type *)argv[0]);                                                                           \
     }                                                                                                                  \
-    SIM_REGISTER(name, threads, sizeof(struct gemm_args))                                                              \
-    static void name##_body(const struct gemm_args &args)
+    SIM_REGISTER(name, threads, sizeof(type))                                                                          \
+    static void name##_body(const type &args)
 #define KERNEL_WITH_REGISTERS(name, threads, registers) KERNEL(name, threads, 1)
 #define SHARED_MEMORY(name)                             float *name = (float *)sim_shared_memory()
 #else
 #define DEVICE        __device__ __forceinline__
 #define DEVICE_MEMBER __device__ __forceinline__
-#define KERNEL(name, threads, ctas_per_sm)                                                                             \
-    extern "C" __global__ void __launch_bounds__(threads, ctas_per_sm)                                                 \
-        name(const __grid_constant__ struct gemm_args args)
+#define KERNEL_OF(type, name, threads, ctas_per_sm)                                                                    \
+    extern "C" __global__ void __launch_bounds__(threads, ctas_per_sm) name(const __grid_constant__ type args)
 /* The most registers of a thread, where the number of CTAs that share an SM would allow more. */
 #define KERNEL_WITH_REGISTERS(name, threads, registers)                                                                \
     extern "C" __global__ void __maxnreg__(registers) name(const __grid_constant__ struct gemm_args args)
 #define SHARED_MEMORY(name) extern __shared__ __align__(128) float name[]
 #endif
+#define KERNEL(name, threads, ctas_per_sm) KERNEL_OF(struct gemm_args, name, threads, ctas_per_sm)
 
 #endif

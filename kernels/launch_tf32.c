@@ -12,6 +12,7 @@
 
 #include "tf32.h"
 #include "tf32_args.h"
+#include "tf32_pack.h"
 #include "tf32_place.h"
 
 #define DECLARE(name, ...) extern void name##_k(void), name##_m(void);
@@ -221,7 +222,8 @@ static cudaError_t run(const struct gemm_variant *v, struct side *a, struct side
     if (error == cudaSuccess) error = describe_rows(&args.b, b, v->bn);
     const int64_t copies = (int64_t)pass.a.tiles + pass.b.tiles;
     if (error == cudaSuccess && copies)
-        error = launch((const void *)tf32_pack, copies, TF32_PACK_THREADS, 0, false, &pass, stream);
+        error =
+            launch((const void *)tf32_pack, copies, TF32_PACK_THREADS, TF32_PACK_SHARED_BYTES, false, &pass, stream);
     if (error != cudaSuccess) return error;
     const int64_t items = (int64_t)gemm->tiles_m * gemm->tiles_n * gemm->splits * gemm->batch;
     const int64_t ctas = gemm->ctas > 0 && gemm->ctas < sm_count ? gemm->ctas : sm_count;

@@ -1,12 +1,15 @@
 /*
  * TF32 products by Hopper's matrix instruction, operands as tf32.h has them.
  *
- *   CTA tile    a consumer warpgroup has 128 m x N n; two of them side by side, along m or along n
+ *   CTA tile    a consumer warpgroup has 128 m x N n, and two of them share a tile, side by side along m or n. Of 128 x
+ *               64 both have the whole tile, each every other stage, and add up their sums in the end: fewer bytes to
+ *               read for each
  *   warpgroups  one producer, whose one thread has the copy engine fill the stages of 32 k; two consumers
  *   A           along k: from shared memory. Along m: from registers, loaded half a stage ahead
  *   grid        persistent: as many CTAs as there are SMs, or work items (tile, split, batch) if fewer
  *
- * A warpgroup beyond the edge of D multiplies nothing, and one with at most 32 columns inside no more than these.
+ * A warpgroup beyond the edge of D multiplies nothing, and one with at most 32 of 96 or 128 columns inside no more than
+ * these.
  */
 #ifndef FASTGEMM_SGEMM_TF32_WGMMA_CUH
 #define FASTGEMM_SGEMM_TF32_WGMMA_CUH
@@ -21,9 +24,16 @@ static const int CONSUMERS = 2, WARPGROUP = 128, ROWS = 128, NARROW = 32;
 static const int STEPS = TF32_TILE_K / 8, BATCH = STEPS / 2; /* of 8 k: in a stage, in half of one */
 
 template <int BM, int BN> struct tile {
-    static const int ALONG_M = BM / ROWS, N = BN * ALONG_M / CONSUMERS; /* warpgroups along m; n of each */
+    static const bool STAGES_IN_TURNS = BM == ROWS && BN <= 64;
+    static const bool TOGETHER = !STAGES_IN_TURNS; /* both read every stage */
+    static const int ALONG_M = BM / ROWS;          /* warpgroups along m */
+    static const int N = TOGETHER ? BN * ALONG_M / CONSUMERS : BN;
+    static const int READERS = TOGETHER ? CONSUMERS : 1, EVERY = STAGES_IN_TURNS ? CONSUMERS : 1;
+    static const int SUM_BYTES = STAGES_IN_TURNS ? ROWS * BN * 4 : 0; /* of one, for the other */
     static const int A_BYTES = BM * TF32_ROW_BYTES, BYTES = A_BYTES + BN * TF32_ROW_BYTES;
-    static const int STAGES = TF32_STAGE_BUDGET / BYTES;
+    static const int STAGES = (TF32_STAGE_BUDGET - SUM_BYTES) / BYTES;
+    /* Between two sums a warpgroup keeps to its own barriers: one two phases behind would look as if it were ready. */
+    static_assert(STAGES % EVERY == 0, "every stage's barrier is of one warpgroup");
 };
 
 /* Barriers of the ring of stages: a full one is read by the consumers, an empty one filled by the producer. */
@@ -100,7 +110,8 @@ struct reader {
 
 template <int BM, int BN> DEVICE struct reader reader_of(const uint8_t *stages, int warpgroup, int thread) {
     typedef tile<BM, BN> tile;
-    const int m = tile::ALONG_M > 1 ? warpgroup : 0, n = tile::ALONG_M > 1 ? 0 : warpgroup;
+    const int place = tile::TOGETHER ? warpgroup : 0, m = tile::ALONG_M > 1 ? place : 0;
+    const int n = tile::ALONG_M > 1 ? 0 : place;
     struct reader r;
     r.a = shared_address(stages) + m * ROWS * TF32_ROW_BYTES;
     r.near = r.a + thread / 32 * TF32_BOX_BYTES + tf32_load_offset(thread, 0);
@@ -127,9 +138,9 @@ DEVICE void load_fragments(struct fragments *f, uint32_t near, uint32_t far) {
     }
 }
 
-/* Hands back the stage before this one. */
-DEVICE void release(const struct ring &ring, int stages, int thread) {
-    if (thread % 32 == 0) mbarrier_arrive(ring.empty + (ring.stage ? ring.stage : stages) - 1);
+/* Hands back a stage, or none (-1). */
+DEVICE void release(const struct ring &ring, int stage, int thread) {
+    if (stage >= 0 && thread % 32 == 0) mbarrier_arrive(ring.empty + stage);
 }
 
 /* A along k: a stage is issued, and the one before it waited for. */
@@ -169,38 +180,63 @@ template <int FLOATS> DEVICE void pin(float (&acc)[2][FLOATS]) {
     for (int i = 0; i < 2 * FLOATS; i++) asm volatile("" : "+f"(acc[i / FLOATS][i % FLOATS])::"memory");
 }
 
-/* The main loop: the sums of one piece of work, of N columns. */
-template <int STAGES, int BYTES, int N, int A_ALONG_K, int FLOATS>
-DEVICE void multiply(float (&acc)[2][FLOATS], const struct work &w, const struct reader &reader, struct ring *ring,
-                     int thread) {
+/* Goes on by so many stages. */
+template <int STAGES> DEVICE void skip(struct ring *ring, int count) {
+    const int stage = ring->stage + count, rounds = stage / STAGES;
+    ring->stage = stage - rounds * STAGES;
+    ring->parity ^= rounds & 1;
+}
+
+/* The main loop: the sums of one piece of work, of N columns, over every EVERY-th stage from the `first` on. */
+template <int STAGES, int BYTES, int EVERY, int N, int A_ALONG_K, int FLOATS>
+DEVICE void multiply(float (&acc)[2][FLOATS], const struct work &w, const struct reader &reader, struct ring ring,
+                     int first, int thread) {
     struct fragments f[2];
+    int before = -1;
     pin(acc);
-    for (int stage = 0; stage < w.stages; stage++) {
-        const uint32_t offset = ring->stage * BYTES, half = BATCH * 8 * TF32_ROW_BYTES;
+    skip<STAGES>(&ring, first);
+    for (int stage = first; stage < w.stages; stage += EVERY) {
+        const uint32_t offset = ring.stage * BYTES, half = BATCH * 8 * TF32_ROW_BYTES;
         const uint64_t b = wgmma_descriptor_128(reader.b + offset, TF32_GROUP_BYTES);
-        mbarrier_wait(ring->full + ring->stage, ring->parity);
+        mbarrier_wait(ring.full + ring.stage, ring.parity);
         if (A_ALONG_K)
-            multiply_stage<N>(acc, reader.a + offset, b, stage);
+            multiply_stage<N>(acc, reader.a + offset, b, before >= 0);
         else
-            multiply_half_stage<N>(acc, &f[0], reader.near + offset, reader.far + offset, b, stage);
-        if (stage > 0) release(*ring, STAGES, thread);
+            multiply_half_stage<N>(acc, &f[0], reader.near + offset, reader.far + offset, b, before >= 0);
+        release(ring, before, thread);
         if (!A_ALONG_K)
             multiply_half_stage<N>(acc, &f[1], reader.near + offset + half, reader.far + offset + half, b + 2 * BATCH,
                                    1);
-        advance<STAGES>(ring);
+        before = ring.stage;
+        for (int i = 0; i < EVERY; i++) advance<STAGES>(&ring);
     }
     wgmma_wait<0>();
     pin(acc);
-    release(*ring, STAGES, thread);
+    release(ring, before, thread);
 }
 
 /* The stages of a piece of work without anything to do in it. */
-template <int STAGES> DEVICE void pass_by(const struct work &w, struct ring *ring, int thread) {
+template <int STAGES> DEVICE void pass_by(const struct work &w, struct ring ring, int thread) {
     for (int stage = 0; stage < w.stages; stage++) {
-        mbarrier_wait(ring->full + ring->stage, ring->parity);
-        advance<STAGES>(ring);
-        release(*ring, STAGES, thread);
+        mbarrier_wait(ring.full + ring.stage, ring.parity);
+        release(ring, ring.stage, thread);
+        advance<STAGES>(&ring);
     }
+}
+
+/* The second warpgroup's sums are added to the first's. */
+template <int FLOATS> DEVICE void add_up(float (&acc)[2][FLOATS], float *sums, bool two, int warpgroup, int thread) {
+    if (warpgroup == 1) {
+#pragma unroll
+        for (int i = 0; i < 2 * FLOATS; i++) sums[i * WARPGROUP + thread] = acc[i / FLOATS][i % FLOATS];
+    }
+    barrier_sync<1>(CONSUMERS * WARPGROUP);
+    if (warpgroup == 0 && two) {
+#pragma unroll
+        for (int i = 0; i < 2 * FLOATS; i++) acc[i / FLOATS][i % FLOATS] += sums[i * WARPGROUP + thread];
+    }
+    barrier_sync<2>(CONSUMERS * WARPGROUP);
+    pin(acc);
 }
 
 /*
@@ -260,25 +296,34 @@ DEVICE void consume(const struct tf32_args &args, const uint8_t *stages, struct 
     float acc[2][tile::N / 2];
 #pragma unroll
     for (int i = 0; i < tile::N; i++) acc[i / (tile::N / 2)][i % (tile::N / 2)] = 0.0f;
+    float *sums = (float *)(stages + tile::STAGES * tile::BYTES);
     for (int index = blockIdx.x; index < count; index += gridDim.x) {
         const struct work w = work_item(args.gemm, index);
-        const int m = w.tile_m * BM + (tile::ALONG_M > 1 ? warpgroup * ROWS : 0);
-        const int n = w.tile_n * BN + (tile::ALONG_M > 1 ? 0 : warpgroup * tile::N);
+        const struct ring now = ring;
+        const int place = tile::TOGETHER ? warpgroup : 0, first = tile::EVERY > 1 ? warpgroup : 0;
+        const int m = w.tile_m * BM + (tile::ALONG_M > 1 ? place * ROWS : 0);
+        const int n = w.tile_n * BN + (tile::ALONG_M > 1 ? 0 : place * tile::N);
+        skip<tile::STAGES>(&ring, w.stages);
         if (m >= args.gemm.m || n >= args.gemm.n) {
-            pass_by<tile::STAGES>(w, &ring, thread);
+            pass_by<tile::STAGES>(w, now, thread);
             continue;
         }
-        if (tile::N > NARROW && args.gemm.n - n <= NARROW)
-            multiply<tile::STAGES, tile::BYTES, NARROW, A_ALONG_K>(acc, w, reader, &ring, thread);
+        if (tile::N > 2 * NARROW && args.gemm.n - n <= NARROW)
+            multiply<tile::STAGES, tile::BYTES, tile::EVERY, NARROW, A_ALONG_K>(acc, w, reader, now, first, thread);
         else
-            multiply<tile::STAGES, tile::BYTES, tile::N, A_ALONG_K>(acc, w, reader, &ring, thread);
+            multiply<tile::STAGES, tile::BYTES, tile::EVERY, tile::N, A_ALONG_K>(acc, w, reader, now, first, thread);
+        if (tile::STAGES_IN_TURNS) {
+            add_up(acc, sums, w.stages > 1, warpgroup, thread);
+            if (warpgroup > 0) continue;
+        }
         store<A_ALONG_K>(args, acc, w, m + thread / 32 * TF32_BOX_ROWS, n, thread);
     }
 }
 
 template <int BM, int BN, int A_ALONG_K>
 DEVICE void sgemm_tf32_wgmma(const struct tf32_args &args, uint8_t *shared, uint64_t *barriers) {
-    static const int STAGES = tile<BM, BN>::STAGES;
+    typedef tile<BM, BN> tile;
+    static const int STAGES = tile::STAGES;
     uint8_t *stages = shared + (-shared_address(shared) & 1023);
     struct ring ring = {barriers, barriers + STAGES, 0, 0};
     if (threadIdx.x == 0) {
@@ -286,7 +331,7 @@ DEVICE void sgemm_tf32_wgmma(const struct tf32_args &args, uint8_t *shared, uint
         prefetch_tensormap(&args.b);
         for (int i = 0; i < STAGES; i++) {
             mbarrier_init(ring.full + i, 1);
-            mbarrier_init(ring.empty + i, CONSUMERS * WARPGROUP / 32); /* a warp each */
+            mbarrier_init(ring.empty + i, tile::READERS * WARPGROUP / 32); /* a warp each */
         }
         fence_barrier_init();
     }

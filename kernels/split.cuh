@@ -1,14 +1,11 @@
 /*
- * What the kernels of a split product share: how they are declared, and numbers by their bits.
+ * What the kernels of a split product share: numbers by their bits.
  */
 #ifndef FASTGEMM_SPLIT_CUH
 #define FASTGEMM_SPLIT_CUH
 
 #include "device.cuh"
 #include "split.h"
-
-#define KERNEL_OF(type, name, threads, ctas_per_sm)                                                                    \
-    extern "C" __global__ void __launch_bounds__(threads, ctas_per_sm) name(const __grid_constant__ type args)
 
 DEVICE uint32_t float_bits(float x) {
     return __float_as_uint(x);

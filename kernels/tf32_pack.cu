@@ -2,8 +2,14 @@
  * The pass that brings operands into rows along k before a TF32 product (tf32.h): it turns round what lies along its
  * rows, and shifts what lies along k to addresses that the copy engine takes.
  */
+#include "device.cuh"
+#include "tf32_pack.h"
+
+#ifdef FASTGEMM_SIM
+DEVICE void grid_launch_next(void) {} /* kernels run one after another there */
+#else
 #include "ptx_sm90.cuh"
-#include "tf32_args.h"
+#endif
 
 static const int ROWS = TF32_PACK_ROWS, DEPTH = TF32_PACK_K, THREADS = TF32_PACK_THREADS;
 static const int LOADS = ROWS * DEPTH / THREADS;
@@ -26,7 +32,8 @@ DEVICE void shift_tile(const struct tf32_copy &copy, const float *from, float *t
 
 /* Neighbouring threads read along the rows' side and write along k, 16 bytes each; the pad keeps banks apart. */
 DEVICE void turn_tile(const struct tf32_copy &copy, const float *from, float *to, int rows, int depth) {
-    __shared__ float tile[ROWS][DEPTH + 1];
+    SHARED_MEMORY(tile);
+    static const int LD = DEPTH + 1;
     const int r = threadIdx.x % ROWS, k = threadIdx.x / ROWS;
     float x[LOADS];
 #pragma unroll
@@ -35,18 +42,18 @@ DEVICE void turn_tile(const struct tf32_copy &copy, const float *from, float *to
         x[i] = r < rows && at < depth ? from[at * copy.ld + r] : 0.0f;
     }
 #pragma unroll
-    for (int i = 0; i < LOADS; i++) tile[r][k + i * (THREADS / ROWS)] = x[i];
+    for (int i = 0; i < LOADS; i++) tile[r * LD + k + i * (THREADS / ROWS)] = x[i];
     __syncthreads();
     const int quad = threadIdx.x % (DEPTH / 4) * 4;
 #pragma unroll
     for (int row = threadIdx.x / (DEPTH / 4); row < ROWS; row += THREADS / (DEPTH / 4)) {
-        const float *y = &tile[row][quad];
+        const float *y = tile + row * LD + quad;
         /* Past the end of k the row is padded to whole quads. */
         if (row < rows && quad < depth) *(float4 *)(to + row * copy.to_ld + quad) = make_float4(y[0], y[1], y[2], y[3]);
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 6) tf32_pack(const __grid_constant__ struct tf32_pack_args args) {
+KERNEL_OF(struct tf32_pack_args, tf32_pack, THREADS, 6) {
     grid_launch_next();
     const bool second = (int)blockIdx.x >= args.a.tiles;
     const struct tf32_copy &copy = second ? args.b : args.a;

@@ -33,8 +33,10 @@ static const double PASSES_S = 8e-6;    /* three kernels that overlap */
 static const double PACK_S = 2e-6;      /* one that overlaps */
 static const double TF32_START_K = 120; /* as CTA_START_K, where the loop is faster and results are 16-byte stores */
 static const double TF32_START_K_SINGLE = 260; /* or single ones */
-static const double TF32_BANDWIDTH = 0.8;      /* of the chip's, reached where bytes decide */
-static const double L2_BYTES_PER_S = 4.5e12;   /* partial sums mostly stay in L2 */
+static const double PACK_BANDWIDTH = 0.68;     /* of the chip's */
+static const double TF32_BANDWIDTH = 0.84;     /* of the chip's, where bytes decide and large tiles are full */
+static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
+static const double L2_BYTES_PER_S = 4.5e12; /* partial sums mostly stay in L2 */
 
 int64_t gemm_split_ld(const struct gemm_problem *p) {
     return times(ceil_div(p->m, 4), 4);
@@ -77,7 +79,7 @@ double gemm_floor(const struct gemm_problem *p, const struct gemm_device *d) {
 static double tf32_wgmma_efficiency(const struct gemm_variant *v) {
     const int tile = v->bm * v->bn;
     if (tile >= 256 * 128) return 6.1;
-    return tile >= 128 * 192 ? 5.3 : tile >= 128 * 128 ? 4.5 : 3.1;
+    return tile >= 128 * 192 ? 5.3 : tile >= 128 * 128 ? 4.5 : 3.0;
 }
 
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
@@ -95,7 +97,7 @@ static double efficiency(const struct gemm_variant *v) {
 static double passes(const struct gemm_problem *p, const struct gemm_device *d, const struct gemm_variant *v) {
     if (v->family == FAMILY_TF32_WGMMA) {
         const double packed = (double)tf32_operand_bytes(p);
-        return packed > 0 ? PACK_S + 2 * packed / (0.8 * d->dram_bytes_per_s) : 0;
+        return packed > 0 ? PACK_S + 2 * packed / (PACK_BANDWIDTH * d->dram_bytes_per_s) : 0;
     }
     if (!gemm_family_splits(v->family)) return 0;
     double bytes = 8 + (v->family == FAMILY_FP16X3 ? 4 : 6);
@@ -109,6 +111,14 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
     return (p->m | p->ldd) % 4 ? TF32_START_K_SINGLE : TF32_START_K;
 }
 
+/* Share of the chip's bandwidth that a kernel reaches. Of TF32's small tiles one reads again what another has read. */
+static double bandwidth(const struct gemm_problem *p, const struct gemm_variant *v) {
+    if (v->family != FAMILY_TF32_WGMMA) return 1;
+    if (v->bm * v->bn < 128 * 128) return TF32_BANDWIDTH_SMALLEST;
+    if (v->bm * v->bn < 256 * 128) return TF32_BANDWIDTH_SMALL;
+    return p->m < v->bm || p->n < v->bn ? TF32_BANDWIDTH_NOT_FULL : TF32_BANDWIDTH;
+}
+
 struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const struct gemm_device *d,
                                          const struct gemm_variant *v) {
     double plane = (double)p->batch * (double)p->n * (double)p->m * 4; /* bytes of one partial C */
@@ -117,7 +127,7 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .sm_count = d->sm_count,
         .k = (double)p->k,
         .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(v)),
-        .memory_s = bytes_moved(p) / d->dram_bytes_per_s / (v->family == FAMILY_TF32_WGMMA ? TF32_BANDWIDTH : 1),
+        .memory_s = bytes_moved(p) / d->dram_bytes_per_s / bandwidth(p, v),
         .split_s = 2.0 * plane / L2_BYTES_PER_S,
         .start_k = start_k(p, v),
         .passes_s = passes(p, d, v),

@@ -16,33 +16,45 @@ static const double ALIGNED = 385e12;       /* FLOP/s */
 static const double BOTH_ALONG_MN = 245e12; /* op(A) as it is, op(B) transposed: neither lies along k */
 static const double UNALIGNED = 117e12;     /* leading dimensions or addresses that break 16 bytes: an sm_80 kernel */
 static const double OUTPUT_UNALIGNED = 130e12; /* C's alone */
-static const double LONG_K = 190e12, LONG_K_UNALIGNED = 81e12;
-static const double BYTES_PER_S = 3.4e12;
+static const double LONG_K = 235e12, FEW_LONG_UNALIGNED = 81e12;
+static const double BYTES_PER_S = 3.4e12, BYTES_PER_S_BATCHED = 3.9e12;
 static const double LAUNCH_S = 3e-6;
-static const double MOST_IDLE = 1.6; /* loss to idle SMs before it splits K or takes smaller tiles */
-enum { TILE_M = 128, TILE_N = 128, SMS = 132 };
+static const double MOST_IDLE = 1.6, MOST_IDLE_ALIGNED = 1.85; /* loss to idle SMs before it does something about it */
+enum { TILE = 128, TILE_ALIGNED = 256, SMS = 132, FEW_TILES = 32 };
 
 static bool operand_aligned(int64_t ld, int64_t stride, int64_t batch, unsigned align) {
     return ld % 4 == 0 && align == 16 && (batch == 1 || stride % 4 == 0);
 }
 
-static double cublas_rate(const struct gemm_problem *p, enum gemm_profile profile) {
+static double tiles_of(const struct gemm_problem *p, int m, int n) {
+    return gemm_round_up((double)p->m / m) * gemm_round_up((double)p->n / n) * (double)p->batch;
+}
+
+/* What idle SMs in the last round over the tiles make of the time, up to `most`. */
+static double idle(double tiles, double most) {
+    const double loss = gemm_round_up(tiles / SMS) * SMS / tiles;
+    return loss < most ? loss : most;
+}
+
+static double operations_s(const struct gemm_problem *p, double flops) {
     const bool aligned = operand_aligned(p->lda, p->stride_a, p->batch, p->align_a) &&
                          operand_aligned(p->ldb, p->stride_b, p->batch, p->align_b);
-    if (profile == PROFILE_huge_k) return aligned ? LONG_K : LONG_K_UNALIGNED;
-    if (!aligned) return UNALIGNED;
-    if (p->ldc % 4) return OUTPUT_UNALIGNED;
-    return p->op_a == GEMM_OP_N && p->op_b == GEMM_OP_T ? BOTH_ALONG_MN : ALIGNED;
+    const double tiles = tiles_of(p, TILE, TILE);
+    if (gemm_profile_of(p) == PROFILE_huge_k)
+        return flops / (aligned ? LONG_K : tiles < FEW_TILES ? FEW_LONG_UNALIGNED : UNALIGNED);
+    if (!aligned) return flops / UNALIGNED * idle(tiles, MOST_IDLE);
+    if (p->ldc % 4) return flops / OUTPUT_UNALIGNED * idle(tiles, MOST_IDLE);
+    if (p->op_a == GEMM_OP_N && p->op_b == GEMM_OP_T) return flops / BOTH_ALONG_MN * idle(tiles, MOST_IDLE);
+    return flops / ALIGNED * idle(tiles_of(p, TILE_ALIGNED, TILE), MOST_IDLE_ALIGNED);
 }
 
 double cublas_tf32_seconds(const struct gemm_problem *p) {
     const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
-    const double tiles = gemm_round_up((double)p->m / TILE_M) * gemm_round_up((double)p->n / TILE_N) * (double)p->batch;
-    const double idle = gemm_round_up(tiles / SMS) * SMS / tiles;
     const double bytes = 4.0 * (double)p->batch *
                          ((double)p->m * (double)p->k + (double)p->k * (double)p->n + (double)p->m * (double)p->n);
-    const double operations = flops / cublas_rate(p, gemm_profile_of(p)) * (idle < MOST_IDLE ? idle : MOST_IDLE);
-    return LAUNCH_S + (operations > bytes / BYTES_PER_S ? operations : bytes / BYTES_PER_S);
+    const double operations = operations_s(p, flops);
+    const double memory = bytes / (p->batch > 1 ? BYTES_PER_S_BATCHED : BYTES_PER_S);
+    return LAUNCH_S + (operations > memory ? operations : memory);
 }
 
 enum gemm_reason measured_tf32_verdict(const struct gemm_problem *p, const struct gemm_device *device,

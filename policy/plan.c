@@ -159,6 +159,8 @@ static void choose(struct gemm_plan *best, const struct gemm_problem *p, const s
     for (int i = 0; i < VARIANT_COUNT; i++) {
         search.variant = &gemm_variants[i];
         if (t->kernel >= 0 && t->kernel != i) continue;
+        /* Where cuBLAS may use TF32, no fp32 kernel is a match for it, but one that the user forces. */
+        if (t->kernel < 0 && p->cublas_tf32 && search.variant->contract != CONTRACT_TF32) continue;
         if (!variant_fits(search.variant, p, d, load)) continue;
         if (gemm_scratch_bytes(p, search.variant, 1) <= room(search.variant, limits))
             consider_variant(&search, d, t, limits);

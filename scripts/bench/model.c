@@ -31,7 +31,8 @@ static const struct {
       .dram_bytes_per_s = 4.8e12,
       .ffma_flops_per_s = 66.9e12,
       .smem_per_block = 227 << 10,
-      .smem_per_sm = 228 << 10}},
+      .smem_per_sm = 228 << 10,
+      .wgmma = 1}},
 };
 
 static void show(const struct bench_problem *problem, const struct gemm_device *device,
