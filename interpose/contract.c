@@ -58,12 +58,8 @@ enum gemm_reason contract_owed(const struct gemm_call *call, const struct handle
     problem->cublas_tf32 = tf32 && settings->tf32 != TF32_FORBIDDEN;
     if (settings->toggles.precision == PRECISION_TF32) tf32 = true;
     if (settings->tf32 == TF32_FORBIDDEN) tf32 = false;
-    /*
-     * Default math mode owes contract fp32. Products split for tensor cores keep it over inputs as a whole, but on
-     * some inputs their error was more than twice cuBLAS's: until that is mended they take the user's word.
-     */
-    problem->contract = tf32 ? CONTRACT_TF32 : CONTRACT_IEEE;
-    if (settings->toggles.precision == PRECISION_FP32 && !tf32) problem->contract = CONTRACT_FP32;
+    problem->contract = tf32 ? CONTRACT_TF32 : CONTRACT_FP32;
+    if (settings->toggles.precision == PRECISION_FP32) problem->contract = CONTRACT_FP32;
     if (settings->toggles.precision == PRECISION_IEEE) problem->contract = CONTRACT_IEEE;
     return REASON_routed;
 }

@@ -35,6 +35,7 @@ struct gemm_args {
     int64_t stride_bias; /* from one matrix of the batch to the next */
     int activation;      /* enum gemm_activation */
     int m, n, k, batch;
+    int k_chunk;             /* K at a time: the launcher's loop; kernels are given one chunk as all there is */
     int splits, k_per_split; /* k_per_split is a multiple of the CTA tile's k, but for one split */
     int tiles_m, tiles_n;
     int raster;

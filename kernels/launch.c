@@ -57,15 +57,36 @@ static cudaError_t load(const void *kernel, int shared_bytes) {
     return error;
 }
 
-/* The families of split operands: scratch is shared out between planes and partial sums. */
-static int launch_planes(enum gemm_family family, enum gemm_loader a, enum gemm_loader b, const struct gemm_args *args,
-                         void *stream) {
 #ifdef FASTGEMM_HOPPER
+/* Scratch is shared out between planes and partial sums. */
+static int launch_chunk(enum gemm_family family, enum gemm_loader a, enum gemm_loader b, const struct gemm_args *args,
+                        void *stream) {
     struct split_args split = {.gemm = *args, .a_along_k = a == LOAD_K4, .b_along_k = b == LOAD_K4};
     char *scratch = (char *)args->partial;
     int64_t planes = split_scratch_bytes(args->m, args->n, args->k, args->batch);
     split.gemm.partial = args->splits > 1 ? (float *)(scratch + planes) : NULL;
     return split_launch(split, family == FAMILY_FP16X3 ? SPLIT_FP16X3 : SPLIT_BF16X6, scratch, args->ctas, stream);
+}
+#endif
+
+/* The families of split operands, a chunk of K after the other. */
+static int launch_planes(enum gemm_family family, enum gemm_loader a, enum gemm_loader b, const struct gemm_args *args,
+                         void *stream) {
+#ifdef FASTGEMM_HOPPER
+    int error = cudaSuccess;
+    for (int64_t k = 0; k < args->k && error == cudaSuccess; k += args->k_chunk) {
+        struct gemm_args part = *args;
+        part.a += k * (a == LOAD_K4 ? 1 : args->lda);
+        part.b += k * (b == LOAD_K4 ? 1 : args->ldb);
+        part.k = (int)(args->k - k < args->k_chunk ? args->k - k : args->k_chunk);
+        if (k) { /* adds to what the chunk before left in D */
+            part.c = part.d, part.ldc = part.ldd, part.stride_c = part.stride_d;
+            part.beta = 1.0f, part.beta_ptr = NULL;
+        }
+        if (k + part.k < args->k) part.bias = NULL, part.activation = ACTIVATION_none;
+        error = launch_chunk(family, a, b, &part, stream);
+    }
+    return error;
 #else
     (void)family, (void)a, (void)b, (void)args, (void)stream;
     return cudaErrorNotSupported;

@@ -10,7 +10,8 @@
 
 #include <cuda_runtime_api.h>
 
-extern void split_extremes(void), split_choose(void), split_planes(void), sgemm_wgmma_256x128(void), split_sum(void);
+extern void split_extremes(void), split_choose(void), split_bands_16(void), split_bands_8(void), split_planes(void),
+    sgemm_wgmma_256x128(void), split_sum(void);
 
 enum { MAX_DEVICES = 64 };
 
@@ -61,18 +62,28 @@ static cudaError_t launch(void (*kernel)(void), struct shape shape, void *args, 
     return cudaLaunchKernelExC(&config, (const void *)kernel, argv);
 }
 
-static cudaError_t launch_passes(struct split_args *args, cudaStream_t stream) {
+/* Long rows, or few: they are looked at in chunks. */
+static cudaError_t launch_looks(struct split_args *args, cudaStream_t stream) {
     const unsigned units = (unsigned)(args->rows / SPLIT_UNIT_ROWS), batch = (unsigned)args->gemm.batch;
-    struct shape extremes = {.grid = {units, (unsigned)args->chunks, batch}, .threads = 256, .shared = 1024};
+    struct shape extremes = {
+        .grid = {units, (unsigned)args->chunks, batch}, .threads = 256, .shared = 12 * SPLIT_UNIT_ROWS};
     struct shape choose = {.grid = {units, batch, 1}, .threads = SPLIT_UNIT_ROWS, .overlaps = true};
-    struct shape planes = {.grid = {units * (unsigned)args->k_units, batch, 1},
+    cudaError_t error = launch(split_extremes, extremes, args, stream);
+    return error == cudaSuccess ? launch(split_choose, choose, args, stream) : error;
+}
+
+static cudaError_t launch_passes(struct split_args *args, int sm_count, cudaStream_t stream) {
+    enum { PLANES_PER_SM = 2 }; /* CTAs after bands, which mostly leave at once */
+    struct shape bands = {.grid = {(unsigned)args->band_ctas, 1, 1}, .threads = 256};
+    int64_t ctas = (int64_t)args->rows / SPLIT_UNIT_ROWS * args->k_units * args->gemm.batch;
+    int64_t most = args->band_ctas ? (int64_t)PLANES_PER_SM * sm_count : INT32_MAX;
+    struct shape planes = {.grid = {(unsigned)(ctas < most ? ctas : most), 1, 1},
                            .threads = 256,
                            .shared = SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES,
                            .overlaps = true};
-    cudaError_t error = launch(split_extremes, extremes, args, stream);
-    if (error == cudaSuccess) error = launch(split_choose, choose, args, stream);
-    if (error == cudaSuccess) error = launch(split_planes, planes, args, stream);
-    return error;
+    void (*bands_of)(void) = args->gemm.k <= SPLIT_BAND_K ? split_bands_16 : split_bands_8;
+    cudaError_t error = args->band_ctas ? launch(bands_of, bands, args, stream) : launch_looks(args, stream);
+    return error == cudaSuccess ? launch(split_planes, planes, args, stream) : error;
 }
 
 static cudaError_t launch_product(struct split_args *args, int ctas, cudaStream_t stream) {
@@ -94,7 +105,7 @@ int split_launch(struct split_args args, enum split_planes first_choice, void *s
     split_args_place(&args, first_choice, scratch);
     int sm_count = 0;
     cudaError_t error = make_ready(&sm_count);
-    if (error == cudaSuccess) error = launch_passes(&args, stream);
+    if (error == cudaSuccess) error = launch_passes(&args, sm_count, stream);
     if (error == cudaSuccess) error = launch_product(&args, ctas > 0 && ctas < sm_count ? ctas : sm_count, stream);
     if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
     return error;

@@ -114,6 +114,18 @@ DEVICE void wgmma_pin(float (&d)[64]) {
     for (int i = 0; i < 64; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
+/*
+ * d[16 x 8] += a[16 x 16] b[16 x 8] in fp64. Lane l holds rows l / 4 and l / 4 + 8 and columns 2 (l % 4) + 0, 1 of d as
+ * wgmma would; of a its rows by turns, of b column l / 4, each at four k.
+ */
+DEVICE void mma_m16n8k16_f64(double *d, const double (&a)[8], const double (&b)[4]) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f64.f64.f64.f64 {%0, %1, %2, %3}, {%4, %5, %6, %7, %8, %9, %10, %11}, "
+        "{%12, %13, %14, %15}, {%0, %1, %2, %3};"
+        : "+d"(d[0]), "+d"(d[1]), "+d"(d[2]), "+d"(d[3])
+        : "d"(a[0]), "d"(a[1]), "d"(a[2]), "d"(a[3]), "d"(a[4]), "d"(a[5]), "d"(a[6]), "d"(a[7]), "d"(b[0]), "d"(b[1]),
+          "d"(b[2]), "d"(b[3]));
+}
+
 /* d[64 x 128] = a[64 x 16] b[16 x 128] (+ d), both operands contiguous along k; `accumulate` 0 leaves d out. */
 #define WGMMA_M64N128K16(name, type)                                                                                   \
     DEVICE void name(float(&d)[64], uint64_t a, uint64_t b, int accumulate) {                                          \

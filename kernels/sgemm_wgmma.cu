@@ -19,6 +19,8 @@ KERNEL_OF(struct split_args, sgemm_wgmma_256x128, 384, 1) {
     grid_launch_next();
     if (*args.choice == SPLIT_FP16X3)
         sgemm_wgmma<SPLIT_FP16X3>(args, stages, ring);
-    else
+    else if (*args.choice == SPLIT_BF16X6)
         sgemm_wgmma<SPLIT_BF16X6>(args, stages, ring);
+    else
+        sgemm_wgmma<SPLIT_EXACT>(args, stages, ring);
 }

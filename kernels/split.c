@@ -1,6 +1,7 @@
 /* Where the parts of a split product lie in scratch. */
 #include "split.h"
 
+enum { SHORTEST_BAND = 256, LONGEST_BAND = 3072, LEAST_BANDS = 96 }; /* of the caches' size; enough for every SM */
 enum { LEAST_CHUNK = 64, ENOUGH_CTAS = 1024, MOST_CHUNKS = 64, SCRATCH_ALIGN = 256, LEAST_FP16_K = 16 };
 
 static int64_t round_up(int64_t value, int64_t unit) {
@@ -11,6 +12,7 @@ static int64_t round_up(int64_t value, int64_t unit) {
 static int64_t chunk_of(int64_t k, int64_t units) {
     int64_t chunk = k * units / ENOUGH_CTAS;
     if (chunk < (k + MOST_CHUNKS - 1) / MOST_CHUNKS) chunk = (k + MOST_CHUNKS - 1) / MOST_CHUNKS;
+    if (k < SPLIT_SHORT_K) chunk = k;
     return round_up(chunk < k ? chunk : k, LEAST_CHUNK);
 }
 
@@ -18,11 +20,15 @@ static void measure(struct split_args *args, int m, int n, int k, int batch) {
     args->rows_a = (int)round_up(m, SPLIT_TILE_M);
     args->rows = args->rows_a + (int)round_up(n, SPLIT_TILE_N);
     args->k_units = (int)(round_up(k, SPLIT_UNIT_K) / SPLIT_UNIT_K);
+    const int64_t bands = (int64_t)args->rows / (k <= SPLIT_BAND_K ? 16 : 8) * batch;
+    args->band_ctas = (int)(bands < SPLIT_BAND_CTAS ? bands : SPLIT_BAND_CTAS);
+    if (k < SHORTEST_BAND || k > LONGEST_BAND || bands < LEAST_BANDS || bands > INT32_MAX) args->band_ctas = 0;
     args->chunk = (int)chunk_of(k, (int64_t)args->rows / SPLIT_UNIT_ROWS * batch);
     args->chunks = (int)(((int64_t)k + args->chunk - 1) / args->chunk);
 }
 
 static int64_t extremes_bytes(const struct split_args *args, int batch) {
+    if (args->band_ctas) return 0;
     return round_up((int64_t)batch * args->chunks * args->rows * 4, SCRATCH_ALIGN);
 }
 
@@ -30,12 +36,22 @@ static int64_t scales_bytes(const struct split_args *args, int batch) {
     return round_up((int64_t)batch * args->rows * 4, SCRATCH_ALIGN);
 }
 
+static int64_t done_bytes(const struct split_args *args, int batch) {
+    if (args->band_ctas) return 0;
+    return round_up((int64_t)batch * 4, SCRATCH_ALIGN);
+}
+
+static int64_t moments_bytes(const struct split_args *args, int batch) {
+    const int64_t count = args->band_ctas ? 2 * args->band_ctas : (int64_t)batch * (args->rows / SPLIT_UNIT_ROWS);
+    return round_up(count * (int64_t)sizeof(struct split_moments), SCRATCH_ALIGN);
+}
+
 int64_t split_scratch_bytes(int m, int n, int k, int batch) {
     struct split_args args;
     measure(&args, m, n, k, batch);
     int64_t units = (int64_t)batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units;
-    return SCRATCH_ALIGN + extremes_bytes(&args, batch) + scales_bytes(&args, batch) +
-           units * SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES;
+    return SCRATCH_ALIGN + done_bytes(&args, batch) + moments_bytes(&args, batch) + extremes_bytes(&args, batch) +
+           scales_bytes(&args, batch) + units * SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES;
 }
 
 static int log2_of(int value) {
@@ -54,6 +70,10 @@ void split_args_place(struct split_args *args, enum split_planes first_choice, v
     args->first_choice = gemm->k < LEAST_FP16_K ? SPLIT_BF16X6 : first_choice;
     args->choice = (uint32_t *)at;
     at += SCRATCH_ALIGN;
+    args->done = (uint32_t *)at;
+    at += done_bytes(args, gemm->batch);
+    args->moments = (struct split_moments *)at;
+    at += moments_bytes(args, gemm->batch);
     args->extremes = (uint32_t *)at;
     at += extremes_bytes(args, gemm->batch);
     args->inverse_scales = (float *)at;

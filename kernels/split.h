@@ -7,6 +7,8 @@
  *
  *   fp16x3  x = hi + lo / 2^11        fp16, three products; needs rows of moderate spread
  *   bf16x6  x = top + mid + low       bf16, six products; takes any row
+ *   exact   x = top + mid + low       put together again and multiplied in fp64: the rounded result is the best there
+ *                                     is. For products whose error a few elements decide (split_choose)
  *
  * Planes are stored as the product kernel's shared memory wants them: units of 128 rows x 32 k, plane after plane,
  * each 8 KB in the 64-byte swizzle of wgmma, padded with zeros. Any layout and alignment ends here. In a unit of A
@@ -29,22 +31,37 @@ enum {
     SPLIT_MAX_PLANES = 3,
     SPLIT_SHARED_BYTES =
         3 * SPLIT_MAX_PLANES * 3 * SPLIT_PLANE_BYTES + 1024, /* three stages of three units, and a pad */
-    SPLIT_LO_SHIFT = 11
+    SPLIT_LO_SHIFT = 11,
+    SPLIT_SHORT_K = 512,   /* below, a sum may owe all it is to one product */
+    SPLIT_BAND_CTAS = 512, /* at most */
+    SPLIT_BAND_K = 512     /* up to here a band has 16 rows, beyond 8 */
 };
 
-/* Which planes hold the operands, decided on the device. */
-enum split_planes { SPLIT_FP16X3, SPLIT_BF16X6 };
+/*
+ * Over some rows: sums of the squares and the fourth powers of the largest elements of their parts along K; how many
+ * rows there are but for zeros, how many that one element dominates, and how many are too wide for fp16.
+ */
+struct split_moments {
+    double second, fourth;
+    int rows, dominated, wide;
+};
+
+/* How the operands are multiplied, decided on the device: a later one takes all that an earlier one does. */
+enum split_planes { SPLIT_FP16X3, SPLIT_BF16X6, SPLIT_EXACT };
 
 struct split_args {
     struct gemm_args gemm;
     int a_along_k, b_along_k; /* the operand is contiguous along k (A: op T, B: op N) */
     int rows_a, rows;         /* padded: of A, of A and B */
     int k_units;              /* padded K over SPLIT_UNIT_K */
-    int chunk, chunks;        /* the first pass looks at K in so many chunks */
-    int spread;               /* log2 of the largest over the smallest element of a row that fp16 planes may hold */
-    int first_choice;         /* enum split_planes */
-    uint32_t *choice;         /* enum split_planes, as decided */
-    uint32_t *extremes;       /* [batch][chunk][row]: exponents of the largest and the smallest element */
+    int band_ctas;     /* not 0: one pass, of so many CTAs, looks at whole rows and writes their planes at once */
+    int chunk, chunks; /* else the first pass looks at K in so many chunks: one, below SPLIT_SHORT_K */
+    int spread;        /* log2 of the largest over the smallest element of a row that fp16 planes may hold */
+    int first_choice;  /* enum split_planes */
+    uint32_t *choice;  /* enum split_planes, as decided */
+    uint32_t *done;    /* [batch]: units of rows that split_choose is done with; not by bands */
+    struct split_moments *moments; /* [batch][row / 128], by bands [A, B][CTA] */
+    uint32_t *extremes;            /* [batch][chunk][row]: what the first pass saw; not by bands */
     float *inverse_scales; /* [batch][row]: powers of two; NaN: the row holds an infinity or a NaN, its planes zeros */
     uint8_t *planes;       /* [batch][row / 128][k / 32][plane][8 KB] */
 };

@@ -37,7 +37,8 @@ struct split_output {
     const float *c;
     float *d;
     int64_t ldc, ldd;
-    int m, n; /* of the thread's first element */
+    int m, n;     /* of the thread's first element */
+    bool past_l2; /* what is stored is not soon read */
 };
 static const int QUADS = SPLIT_TILE_M / 16;
 
@@ -45,12 +46,12 @@ DEVICE float sum_of(const float (&acc)[2][64], int row, int quad, int i) {
     return acc[quad / 8][quad % 8 * 8 + i / 2 * 4 + 2 * row + i % 2];
 }
 
-DEVICE struct split_output split_output_of(const struct split_args &args, const struct work &w, int warpgroup,
-                                           int thread) {
+/* `thread` of the 256 that multiply: each 16 n to a warp. */
+DEVICE struct split_output split_output_of(const struct split_args &args, const struct work &w, int thread) {
     const struct gemm_args &g = args.gemm;
     const int lane = thread % 32;
     struct split_output o;
-    o.n = w.tile_n * SPLIT_TILE_N + warpgroup * 64 + thread / 32 * 16 + lane / 4;
+    o.n = w.tile_n * SPLIT_TILE_N + thread / 32 * 16 + lane / 4;
     o.m = w.tile_m * SPLIT_TILE_M + lane % 4 * 4;
     o.ldc = g.ldc;
     o.ldd = g.ldd;
@@ -64,49 +65,85 @@ DEVICE struct split_output split_output_of(const struct split_args &args, const 
     } else {
         o.s = read_scalars(g);
     }
+    o.past_l2 = !g.partial;
     return o;
 }
 
-/* Plain: whole tiles of finite numbers, alpha not 0. */
-template <int ADD_C, int ALIGNED>
-DEVICE void store_plain(const struct split_output &o, const float (&acc)[2][64], const float (&inverse_m)[QUADS][4],
-                        const float (&inverse_n)[2]) {
+/* Four neighbours along m, or those of the first `count` that there are. */
+template <int ALIGNED> DEVICE void load_quad(float (&x)[4], const float *from, int count) {
+    if (ALIGNED && count >= 4) {
+        *(float4 *)x = *(const float4 *)from;
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++) x[i] = i < count ? from[i] : 0.0f;
+    }
+}
+
+template <int ALIGNED> DEVICE void store_quad(float *to, const float (&x)[4], int count, bool past_l2) {
+    if (ALIGNED && count >= 4 && past_l2) {
+        st_global_cs((float4 *)to, make_float4(x[0], x[1], x[2], x[3]));
+    } else if (ALIGNED && count >= 4) {
+        *(float4 *)to = make_float4(x[0], x[1], x[2], x[3]);
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            if (i < count) to[i] = x[i];
+    }
+}
+
+/* Undoes scales that lie near 1, or near each other: in place, so that the registers of the scales are free again. */
+DEVICE void unscale_plain(float (&acc)[2][64], const float (&inverse_m)[QUADS][4], const float (&inverse_n)[2]) {
+#pragma unroll
+    for (int i = 0; i < 128; i++) {
+        const int j = i % 64, row = j / 2 % 2, quad = i / 64 * 8 + j / 8;
+        acc[i / 64][j] *= inverse_n[row];
+        acc[i / 64][j] *= inverse_m[quad][j / 4 % 2 * 2 + j % 2];
+    }
+    wgmma_pin(acc[0]);
+    wgmma_pin(acc[1]);
+}
+
+/*
+ * Plain: finite numbers, their scales undone, alpha not 0. ALIGNED: quads of D, and of C if it is added, can be moved
+ * as one. `m` and `n` are how many there are from the thread's first element on; INSIDE: as many as it holds.
+ */
+template <int ADD_C, int ALIGNED, int INSIDE>
+DEVICE void store_plain(const struct split_output &o, const float (&acc)[2][64], int m, int n) {
     static const int BATCH = 4; /* quads of C under way */
 #pragma unroll
     for (int row = 0; row < 2; row++) {
         const float *c = o.c + (o.n + 8 * row) * o.ldc + o.m;
         float *d = o.d + (o.n + 8 * row) * o.ldd + o.m;
+        const bool there = INSIDE || 8 * row < n;
 #pragma unroll
         for (int batch = 0; batch < QUADS; batch += BATCH) {
-            float old[BATCH][4];
+            float x[BATCH][4];
 #pragma unroll
-            for (int i = 0; i < 4 * BATCH; i++) old[i / 4][i % 4] = ADD_C ? c[(batch + i / 4) * 16 + i % 4] : 0.0f;
+            for (int i = 0; i < BATCH; i++)
+                if (ADD_C) load_quad<ALIGNED>(x[i], c + (batch + i) * 16, there ? m - (batch + i) * 16 : 0);
 #pragma unroll
-            for (int quad = batch; quad < batch + BATCH; quad++) {
-                float x[4];
+            for (int i = 0; i < 4 * BATCH; i++) {
+                const float value = o.s.alpha * sum_of(acc, row, batch + i / 4, i % 4);
+                x[i / 4][i % 4] = ADD_C ? fmaf(o.s.beta, x[i / 4][i % 4], value) : value;
+            }
 #pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    x[i] = o.s.alpha * (sum_of(acc, row, quad, i) * inverse_n[row] * inverse_m[quad][i]);
-                    if (ADD_C) x[i] = fmaf(o.s.beta, old[quad - batch][i], x[i]);
-                }
-                if (ALIGNED) {
-                    st_global_cs((float4 *)(d + quad * 16), make_float4(x[0], x[1], x[2], x[3]));
-                } else {
-#pragma unroll
-                    for (int i = 0; i < 4; i++) d[quad * 16 + i] = x[i];
-                }
+            for (int i = 0; i < BATCH; i++) {
+                const int at = (batch + i) * 16;
+                if (there) store_quad<ALIGNED>(d + at, x[i], INSIDE ? 4 : m - at, o.past_l2);
             }
         }
     }
 }
 
-/* The smaller factor first, so that nothing overflows on the way; NaN if a scale is NaN, else a number. */
+/* Nothing overflows or vanishes on the way that the result does not; NaN if a scale is NaN, else a number. */
 DEVICE float unscale(float sum, float x, float y) {
+    const float both = x * y;
+    if (both >= 0x1p-126f && both <= 0x1p127f) return sum * both;
     const bool less = x < y;
-    return sum * (less ? x : y) * (less ? y : x);
+    return sum * (less ? y : x) * (less ? x : y);
 }
 
-/* The rest: edges, scales far from 1, and what an infinity or a NaN touches (the tensor cores saw zeros in its row). */
+/* The rest: scales far from 1, and what an infinity or a NaN touches (the tensor cores saw zeros in its row). */
 DEVICE void store_any(const struct split_args &args, const struct split_output &o, const float (&acc)[2][64],
                       const float (&inverse_m)[QUADS][4], const float (&inverse_n)[2], int batch) {
 #pragma unroll
@@ -124,6 +161,10 @@ DEVICE void store_any(const struct split_args &args, const struct split_output &
     }
 }
 
+DEVICE bool quads_aligned(const float *matrix, int64_t ld) {
+    return ld % 4 == 0 && (uintptr_t)matrix % 16 == 0;
+}
+
 /* A power of two so near to 1 that a sum times it neither overflows nor vanishes. NaN is not. */
 DEVICE bool moderate(float x) {
     return x >= 0x1p-60f && x <= 0x1p60f;
@@ -135,9 +176,8 @@ static __device__ __noinline__ void finish_stored(const struct gemm_args &args, 
 }
 
 /* From the sums of scaled operands to memory: to D, or raw into scratch when K is split. */
-DEVICE void store(const struct split_args &args, const float (&acc)[2][64], const struct work &w, int warpgroup,
-                  int thread) {
-    const struct split_output o = split_output_of(args, w, warpgroup, thread);
+DEVICE void store(const struct split_args &args, float (&acc)[2][64], const struct work &w, int thread) {
+    const struct split_output o = split_output_of(args, w, thread);
     const float *scales = args.inverse_scales + (int64_t)w.batch * args.rows; /* padded like the tiles */
     const float inverse_n[2] = {scales[args.rows_a + o.n], scales[args.rows_a + o.n + 8]};
     float inverse_m[QUADS][4], total = 0.0f; /* total: NaN if one of them is */
@@ -146,16 +186,25 @@ DEVICE void store(const struct split_args &args, const float (&acc)[2][64], cons
 #pragma unroll
     for (int i = 0; i < 4 * QUADS; i++) total += inverse_m[i / 4][i % 4];
     const bool inside = (w.tile_m + 1) * SPLIT_TILE_M <= args.gemm.m && (w.tile_n + 1) * SPLIT_TILE_N <= args.gemm.n;
-    const bool aligned = o.ldd % 4 == 0 && (uintptr_t)o.d % 16 == 0;
-    if (!inside || total != total || !moderate(inverse_n[0]) || !moderate(inverse_n[1]) || o.s.alpha == 0.0f)
+    const bool add_c = o.s.beta != 0.0f;
+    const bool aligned = quads_aligned(o.d, o.ldd) && (!add_c || quads_aligned(o.c, o.ldc));
+    const int m = args.gemm.m - o.m, n = args.gemm.n - o.n;
+    if (total != total || !moderate(inverse_n[0]) || !moderate(inverse_n[1]) || o.s.alpha == 0.0f) {
         store_any(args, o, acc, inverse_m, inverse_n, w.batch);
-    else if (o.s.beta != 0.0f)
-        store_plain<1, 0>(o, acc, inverse_m, inverse_n);
-    else if (aligned)
-        store_plain<0, 1>(o, acc, inverse_m, inverse_n);
-    else
-        store_plain<0, 0>(o, acc, inverse_m, inverse_n);
-    const int warp_n = w.tile_n * SPLIT_TILE_N + warpgroup * 64 + thread / 32 * 16;
+    } else {
+        unscale_plain(acc, inverse_m, inverse_n);
+        if (add_c && aligned)
+            store_plain<1, 1, 0>(o, acc, m, n);
+        else if (aligned && inside)
+            store_plain<0, 1, 1>(o, acc, m, n);
+        else if (add_c)
+            store_plain<1, 0, 0>(o, acc, m, n);
+        else if (aligned)
+            store_plain<0, 1, 0>(o, acc, m, n);
+        else
+            store_plain<0, 0, 0>(o, acc, m, n);
+    }
+    const int warp_n = w.tile_n * SPLIT_TILE_N + thread / 32 * 16;
     if (finishes(args.gemm) && !args.gemm.partial)
         finish_stored(args.gemm, w.batch, w.tile_m * SPLIT_TILE_M, warp_n, thread % 32);
 }

@@ -29,12 +29,13 @@ static int64_t times(int64_t a, int64_t b) {
 static const double LAUNCH_S = 2.5e-6;  /* start and drain of one kernel */
 static const double CTA_START_K = 26;   /* prologue and epilogue of a CTA, in k steps of its main loop */
 static const double STREAM_START_K = 4; /* the same where a CTA's stores overlap its next tile */
-static const double PASSES_S = 8e-6;    /* three kernels that overlap */
+static const double PASSES_S = 14e-6;   /* the kernels before the product, and its start */
 static const double PACK_S = 2e-6;      /* one that overlaps */
 static const double TF32_START_K = 120; /* as CTA_START_K, where the loop is faster and results are 16-byte stores */
-static const double TF32_START_K_SINGLE = 260; /* or single ones */
-static const double PACK_BANDWIDTH = 0.68;     /* of the chip's */
-static const double TF32_BANDWIDTH = 0.84;     /* of the chip's, where bytes decide and large tiles are full */
+static const double TF32_START_K_SINGLE = 260;  /* or single ones */
+static const double SPLIT_START_K_SINGLE = 600; /* the same of split operands */
+static const double PACK_BANDWIDTH = 0.68;      /* of the chip's */
+static const double TF32_BANDWIDTH = 0.84;      /* of the chip's, where bytes decide and large tiles are full */
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
 static const double L2_BYTES_PER_S = 4.5e12; /* partial sums mostly stay in L2 */
 
@@ -102,11 +103,12 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
     if (!gemm_family_splits(v->family)) return 0;
     double bytes = 8 + (v->family == FAMILY_FP16X3 ? 4 : 6);
     double elements = ((double)p->m + (double)p->n) * (double)p->k * (double)p->batch;
-    return PASSES_S + bytes * elements / (0.9 * d->dram_bytes_per_s);
+    return PASSES_S + bytes * elements / (0.75 * d->dram_bytes_per_s);
 }
 
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
+    if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
     if (v->family != FAMILY_TF32_WGMMA) return CTA_START_K;
     return (p->m | p->ldd) % 4 ? TF32_START_K_SINGLE : TF32_START_K;
 }

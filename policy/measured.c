@@ -13,7 +13,8 @@
 
 static const double LEAST_FLOPS = 1e8;  /* no entry supports less */
 static const double LARGE_FLOPS = 3e9;  /* cuBLAS does better from about here on */
-static const double SPLIT_FLOPS = 2e9;  /* least that pays for the passes of split operands */
+static const double SPLIT_FLOPS = 1e9;  /* least that pays for the passes of split operands */
+static const double SPLIT_SHARE = 0.75; /* of the chip's limit, expected at least */
 static const double SKINNY_FLOPS = 1e8; /* least for a few columns beside a large matrix */
 static const double NEVER = 2;
 
@@ -64,6 +65,10 @@ bool measured_too_small(int64_t m, int64_t n, int64_t k, int64_t batch) {
     return flops_of(m, n, k, batch) < LEAST_FLOPS;
 }
 
+static double share_wanted(const struct route *route, double flops) {
+    return flops < LARGE_FLOPS ? route->share : route->share_when_large;
+}
+
 enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gemm_device *device,
                                   const struct gemm_plan *plan) {
     const struct route *route = find(device, plan->profile);
@@ -71,13 +76,16 @@ enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gem
     if (!route) return REASON_not_measured;
     if (flops < LEAST_FLOPS) return REASON_too_small;
     if (p->cublas_tf32 || plan->variant->contract == CONTRACT_TF32) return measured_tf32_verdict(p, device, plan);
-    if (gemm_family_splits(plan->variant->family)) return flops >= SPLIT_FLOPS ? REASON_routed : REASON_too_small;
+    const double share = gemm_floor(p, device) / plan->predicted_s;
+    if (gemm_family_splits(plan->variant->family)) {
+        if (flops < SPLIT_FLOPS) return REASON_too_small;
+        const double least = plan->profile == PROFILE_outer_product ? route->share : SPLIT_SHARE;
+        return share >= least ? REASON_routed : REASON_slower;
+    }
     if (flops < route->min_flops) return REASON_too_small;
     if (plan->profile == PROFILE_general && skinny(p, flops)) return REASON_routed;
     if (plan->profile == PROFILE_batched && !fills_tiles(p)) return REASON_slower;
-    const double share = gemm_floor(p, device) / plan->predicted_s;
-    const double wanted = flops < LARGE_FLOPS ? route->share : route->share_when_large;
-    return share >= wanted ? REASON_routed : REASON_slower;
+    return share >= share_wanted(route, flops) ? REASON_routed : REASON_slower;
 }
 
 const char *measured_source(const struct gemm_device *device, enum gemm_profile profile) {

@@ -9,8 +9,10 @@ enum {
     MAX_SPLIT = 1024,
     MAX_SPLIT_BATCH = 65535, /* a split needs all its matrices in one launch: one scratch, grid z */
     MIN_SLICE_TILES = 8,     /* k tiles that make a slice worth its start and its partial sums */
+    MIN_SLICE_PLANES = 4,    /* the same where tiles are 64 k long */
     MAX_TRIES = 16,          /* splits beyond the first that are costed for one variant */
     MAX_SLICE = 8192,        /* k that split operands are summed over at most */
+    MAX_CHUNKS = 64,         /* rounds of passes and product over parts of K, for want of scratch */
     RASTER = 8,
     RASTER_PLANES = 32,
     TILE = 256 /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
@@ -95,20 +97,27 @@ static int splits_allowed(const struct gemm_problem *p, const struct gemm_varian
 
 /* One plan in the making: what is fixed, and the cheapest choice so far. */
 struct search {
-    const struct gemm_problem *problem;
+    struct gemm_problem part; /* the problem, or one chunk of its K */
+    int chunks;
+    double chunk_s; /* what each chunk costs on top: it adds to C */
     const struct gemm_variant *variant;
     struct gemm_cost_terms terms;
     uint32_t k_tiles;
     struct gemm_plan *best;
 };
 
+static double of_all_chunks(const struct search *s, double cost) {
+    return s->chunks == 1 ? cost : s->chunks * (cost + s->chunk_s);
+}
+
 /* Costs the split with slices as long as `splits` would give, none of them empty: of 10 k tiles, 6 splits are 5. */
 static void consider(const struct search *s, int splits) {
     uint32_t tiles = (s->k_tiles - 1) / (uint32_t)splits + 1;
     splits = (int)((s->k_tiles - 1) / tiles) + 1;
-    double cost = gemm_cost_of_split(&s->terms, splits, (int64_t)tiles * s->variant->bk);
+    double cost = of_all_chunks(s, gemm_cost_of_split(&s->terms, splits, (int64_t)tiles * s->variant->bk));
     if (s->best->variant && cost >= s->best->predicted_s) return;
     s->best->variant = s->variant;
+    s->best->k_chunk = s->part.k;
     s->best->split_k = splits;
     s->best->predicted_s = cost;
 }
@@ -121,7 +130,7 @@ static void consider_splits(const struct search *s, int least, int most) {
     double rounds_per_split = s->terms.ctas / s->terms.sm_count;
     consider(s, least);
     for (int last = least, tries = 0; tries < MAX_TRIES && last < most; tries++) {
-        if (gemm_cost_bound(&s->terms, last + 1) >= s->best->predicted_s) return;
+        if (of_all_chunks(s, gemm_cost_bound(&s->terms, last + 1)) >= s->best->predicted_s) return;
         double fills = gemm_round_up((last + 1) * rounds_per_split) / rounds_per_split;
         int splits = fills < most ? (int)fills : most;
         last = splits > last ? splits : last + 1;
@@ -137,7 +146,7 @@ static int least_splits(const struct gemm_problem *p, const struct gemm_variant 
 
 static void consider_variant(struct search *s, const struct gemm_device *d, const struct toggles *t,
                              const struct gemm_limits *limits) {
-    const struct gemm_problem *p = s->problem;
+    const struct gemm_problem *p = &s->part;
     s->terms = gemm_cost_prepare(p, d, s->variant);
     s->k_tiles = (uint32_t)ceil_div(p->k, s->variant->bk);
     if (t->split_k) {
@@ -145,16 +154,34 @@ static void consider_variant(struct search *s, const struct gemm_device *d, cons
         consider(s, splits_allowed(p, s->variant, limits, (int)wanted));
         return;
     }
-    uint32_t worth = (s->k_tiles - 1) / (MIN_SLICE_TILES - 1); /* the last slice may be shorter */
+    uint32_t shortest = gemm_family_splits(s->variant->family) ? MIN_SLICE_PLANES : MIN_SLICE_TILES;
+    uint32_t worth = (s->k_tiles - 1) / (shortest - 1); /* the last slice may be shorter */
     int most = splits_allowed(p, s->variant, limits, worth < MAX_SPLIT ? (int)worth : MAX_SPLIT);
     int least = least_splits(p, s->variant);
     if (least <= most) consider_splits(s, least, most);
 }
 
+/*
+ * Makes the part as much of K as its scratch has room for; all of K where it can be. Chunks are for planes alone: the
+ * product would still be over twice as fast. False: not even a small part fits.
+ */
+static bool find_part(struct search *s, const struct gemm_problem *p, const struct gemm_device *d,
+                      const struct toggles *t, const struct gemm_limits *limits) {
+    const int most = gemm_family_splits(s->variant->family) ? MAX_CHUNKS : 1;
+    s->part = *p;
+    s->chunk_s = 8.0 * (double)p->m * (double)p->n * (double)p->batch / d->dram_bytes_per_s;
+    for (s->chunks = 1; s->chunks <= most; s->chunks++) {
+        if (s->chunks > 1) s->part.k = ceil_div(ceil_div(p->k, s->chunks), s->variant->bk) * s->variant->bk;
+        const int splits = t->split_k ? 1 : least_splits(&s->part, s->variant);
+        if (gemm_scratch_bytes(&s->part, s->variant, splits) <= room(s->variant, limits)) return true;
+    }
+    return false;
+}
+
 /* The cheapest variant with its split, none where no variant's conditions hold. */
 static void choose(struct gemm_plan *best, const struct gemm_problem *p, const struct gemm_device *d,
                    const struct toggles *t, const struct gemm_limits *limits) {
-    struct search search = {.problem = p, .best = best};
+    struct search search = {.best = best};
     struct loaders load = {gemm_loader_a(p), gemm_loader_b(p)};
     for (int i = 0; i < VARIANT_COUNT; i++) {
         search.variant = &gemm_variants[i];
@@ -162,8 +189,7 @@ static void choose(struct gemm_plan *best, const struct gemm_problem *p, const s
         /* Where cuBLAS may use TF32, no fp32 kernel is a match for it, but one that the user forces. */
         if (t->kernel < 0 && p->cublas_tf32 && search.variant->contract != CONTRACT_TF32) continue;
         if (!variant_fits(search.variant, p, d, load)) continue;
-        if (gemm_scratch_bytes(p, search.variant, 1) <= room(search.variant, limits))
-            consider_variant(&search, d, t, limits);
+        if (find_part(&search, p, d, t, limits)) consider_variant(&search, d, t, limits);
     }
 }
 
@@ -203,7 +229,9 @@ struct gemm_plan gemm_plan_make(const struct gemm_problem *p, const struct gemm_
     choose(&plan, p, d, t, limits);
     plan.reason = plan.variant ? reason_to_forward(p, d, t, &plan) : reason_without_kernel(d, t);
     if (plan.reason != REASON_routed) return forward(plan.profile, plan.reason);
-    plan.scratch_bytes = gemm_scratch_bytes(p, plan.variant, plan.split_k);
+    struct gemm_problem part = *p;
+    part.k = plan.k_chunk;
+    plan.scratch_bytes = gemm_scratch_bytes(&part, plan.variant, plan.split_k);
     int raster = gemm_family_splits(plan.variant->family) ? RASTER_PLANES : RASTER;
     plan.raster = choose_raster(p, plan.variant, t->raster ? t->raster : raster);
     return plan;

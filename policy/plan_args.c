@@ -9,6 +9,8 @@ static int tiles(int64_t extent, int tile) {
 
 struct gemm_args gemm_plan_args(const struct gemm_problem *p, const struct gemm_plan *plan) {
     const struct gemm_variant *v = plan->variant;
+    struct gemm_problem part = *p;
+    part.k = plan->k_chunk;
     return (struct gemm_args){
         .lda = p->lda,
         .ldb = p->ldb,
@@ -24,7 +26,8 @@ struct gemm_args gemm_plan_args(const struct gemm_problem *p, const struct gemm_
         .k = (int)p->k,
         .batch = (int)p->batch,
         .splits = plan->split_k,
-        .k_per_split = (int)(plan->split_k > 1 ? gemm_split_slice(p, v, plan->split_k) : p->k),
+        .k_per_split = (int)(plan->split_k > 1 ? gemm_split_slice(&part, v, plan->split_k) : p->k),
+        .k_chunk = (int)plan->k_chunk,
         .tiles_m = tiles(p->m, v->bm),
         .tiles_n = tiles(p->n, v->bn),
         .raster = plan->raster,

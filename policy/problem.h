@@ -66,9 +66,10 @@ struct gemm_plan {
     const struct gemm_variant *variant; /* NULL: forward */
     enum gemm_reason reason;            /* REASON_routed when variant is set */
     enum gemm_profile profile;
-    int split_k;           /* 1: no split */
+    int64_t k_chunk;       /* K that is multiplied at a time, the next added to it: all, where scratch is to be had */
+    int split_k;           /* of a chunk; 1: no split */
     int raster;            /* tile rows that one group of CTAs walks together */
-    int64_t scratch_bytes; /* needed for this split, 0 without one */
+    int64_t scratch_bytes; /* needed for one chunk, 0 without a split or planes */
     double predicted_s;    /* the cost model's time, for logs and the bench */
 };
 

@@ -19,8 +19,8 @@
            "all, none, or a comma-separated list of" GEMM_PROFILES(TOGGLE_WORD),                                       \
            "which profiles may run on our kernels")                                                                    \
     TOGGLE(precision, "FASTGEMM_PRECISION", PRECISION, "caller", "caller, ieee, fp32, tf32",                           \
-           "caller: as accurate as the call asks, by fp32 operations; ieee: no less for callers that allow TF32; "     \
-           "fp32: products split for tensor cores, fp32's error on most inputs; tf32: TF32 will do, on your word")     \
+           "caller: as accurate as the call asks; ieee: products and sums by fp32 operations alone; fp32: no less "    \
+           "for callers that allow TF32; tf32: TF32 will do, on your word")                                            \
     TOGGLE(kernel, "FASTGEMM_KERNEL", KERNEL, "", "one of" GEMM_VARIANTS(TOGGLE_WORD),                                 \
            "run every product that it can on this one")                                                                \
     TOGGLE(split_k, "FASTGEMM_SPLIT_K", COUNT, "0", "0 (the policy chooses) to 1024",                                  \

@@ -172,7 +172,7 @@ static void test_bench(void **state) {
     client(SMALL "FASTGEMM_LOG=bench", "n=64 n=64 invalid");
     check_contains(result.err,
                    "fastgemm: bench entry=cublasSgemm_v2 ops=NN m=64 n=64 k=64 batch=1 lda=64 ldb=64 ldc=64 stride_a=0 "
-                   "stride_b=0 stride_c=0 align_a=16 align_b=16 alpha=1 beta=0 epilogue=none contract=ieee calls=2 "
+                   "stride_b=0 stride_c=0 align_a=16 align_b=16 alpha=1 beta=0 epilogue=none contract=fp32 calls=2 "
                    "route=sgemm_simt_64x64x8\n");
     assert_int_equal(occurrences(result.err, "bench entry="), 1);
 }

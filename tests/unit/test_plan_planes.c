@@ -41,11 +41,27 @@ static void ieee_rules_them_out(void **state) {
     assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT);
 }
 
+/* Where there is no room for the planes of all of K, chunks of it are multiplied one after another. */
+static void less_room_means_chunks(void **state) {
+    (void)state;
+    int64_t needed = split_scratch_bytes(4096, 4096, 4096, 1), half = split_scratch_bytes(4096, 4096, 2048, 1);
+    struct gemm_plan whole = plan_on_hopper(cube(4096), needed), parts = plan_on_hopper(cube(4096), needed - 1);
+    assert_int_equal(whole.variant->family, FAMILY_FP16X3);
+    assert_int_equal(whole.k_chunk, 4096);
+    assert_int_equal(parts.variant->family, FAMILY_FP16X3);
+    assert_int_equal(parts.k_chunk, 2048);
+    assert_int_equal(parts.scratch_bytes, half);
+    assert_true(parts.predicted_s > whole.predicted_s);
+    parts = plan_on_hopper(cube(4096), half - 1);
+    assert_int_equal(parts.k_chunk, 1408); /* a third, in whole tiles */
+    struct gemm_plan large = plan_on_hopper(cube(32768), INT64_C(2) << 30);
+    assert_int_equal(large.variant->family, FAMILY_FP16X3);
+    assert_true(large.k_chunk <= 8192 && large.scratch_bytes <= INT64_C(2) << 30);
+}
+
 static void without_room_for_planes_another_kernel_runs(void **state) {
     (void)state;
-    int64_t needed = split_scratch_bytes(4096, 4096, 4096, 1);
-    assert_int_equal(plan_on_hopper(cube(4096), needed).variant->family, FAMILY_FP16X3);
-    assert_int_equal(plan_on_hopper(cube(4096), needed - 1).variant->family, FAMILY_SIMT);
+    assert_int_equal(plan_on_hopper(cube(4096), 1 << 20).variant->family, FAMILY_SIMT);
     assert_int_equal(plan_on_hopper(cube(4096), 0).variant->family, FAMILY_SIMT);
     assert_int_equal(plan_on_hopper(cube(4096), -1).variant->family, FAMILY_SIMT);
 }
@@ -66,6 +82,7 @@ int main(void) {
         cmocka_unit_test(large_products_use_them),
         cmocka_unit_test(only_where_the_code_runs),
         cmocka_unit_test(ieee_rules_them_out),
+        cmocka_unit_test(less_room_means_chunks),
         cmocka_unit_test(without_room_for_planes_another_kernel_runs),
         cmocka_unit_test(no_slice_is_longer_than_measured),
     };

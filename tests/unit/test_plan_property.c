@@ -251,8 +251,21 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
     return bytes;
 }
 
+/* Less than all of K at a time only for want of room for planes. */
+static const char *objection_to_chunks(const struct gemm_plan *plan, const struct question *q) {
+    const int64_t k = q->problem.k, chunk = plan->k_chunk;
+    if (chunk == k) return NULL;
+    if (!gemm_family_splits(plan->variant->family)) return "chunks without planes";
+    if (chunk < 1 || chunk > k || chunk % plan->variant->bk) return "size of a chunk";
+    if (up(k, chunk) > 64) return "number of chunks";
+    int64_t room = q->limits.planes_bytes -
+                   split_scratch_bytes((int)q->problem.m, (int)q->problem.n, (int)k, (int)q->problem.batch);
+    return room >= 0 && settings[q->settings].split_k ? "chunks where there is room" : NULL;
+}
+
 static const char *objection_to_split(const struct gemm_plan *plan, const struct question *q) {
-    const struct gemm_problem *p = &q->problem;
+    struct gemm_problem part = q->problem, *p = &part;
+    part.k = plan->k_chunk;
     int split = plan->split_k;
     if (split < 1 || split > 1024) return "number of splits";
     const wide planes = operand_bytes(plan->variant, p);
@@ -283,6 +296,7 @@ static const char *objection_to_toggles(const struct gemm_plan *plan, const stru
 static const char *objection_to_route(const struct gemm_plan *plan, const struct question *q) {
     const struct gemm_variant *v = plan->variant;
     const char *objection = objection_to_variant(v, q);
+    if (!objection) objection = objection_to_chunks(plan, q);
     if (!objection) objection = objection_to_split(plan, q);
     if (!objection) objection = objection_to_toggles(plan, q);
     if (objection) return objection;
@@ -452,7 +466,7 @@ static double now(void) {
 /* No padding, whose bytes would be anything. */
 static void a_plan_can_be_compared(void **unused) {
     (void)unused;
-    const size_t pointer = sizeof(void *), words = 4 * sizeof(int), rest = sizeof(int64_t) + sizeof(double);
+    const size_t pointer = sizeof(void *), words = 4 * sizeof(int), rest = 2 * sizeof(int64_t) + sizeof(double);
     assert_int_equal(sizeof(struct gemm_plan), pointer + words + rest);
 }
 

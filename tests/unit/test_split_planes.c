@@ -28,10 +28,17 @@ static void check(int m, int n, int k, int batch) {
     assert_true((int64_t)args.chunk * args.chunks >= k && (int64_t)args.chunk * (args.chunks - 1) < k);
     assert_true(args.chunks <= 64);
     assert_ptr_equal(args.choice, SCRATCH);
-    assert_true((uint8_t *)args.extremes >= SCRATCH + sizeof *args.choice);
-    assert_true((uint8_t *)args.inverse_scales >= (uint8_t *)args.extremes + words * args.chunks);
+    assert_true((uint8_t *)args.done >= SCRATCH + sizeof *args.choice);
+    assert_true((uint8_t *)args.moments >= (uint8_t *)(args.done + (args.band_ctas ? 0 : batch)));
+    int64_t moments = args.band_ctas ? 2 * args.band_ctas : rows / SPLIT_UNIT_ROWS * batch;
+    assert_true((uint8_t *)args.extremes >= (uint8_t *)(args.moments + moments));
+    assert_true((uint8_t *)args.inverse_scales >=
+                (uint8_t *)args.extremes + (args.band_ctas ? 0 : words * args.chunks));
     assert_true(args.planes >= (uint8_t *)args.inverse_scales + words);
-    assert_int_equal(((uintptr_t)args.extremes | (uintptr_t)args.inverse_scales | (uintptr_t)args.planes) % 256, 0);
+    assert_int_equal(((uintptr_t)args.moments | (uintptr_t)args.inverse_scales | (uintptr_t)args.planes) % 256, 0);
+    /* A pass by bands fills no more CTAs than there are bands, and takes rows that caches hold. */
+    assert_true(args.band_ctas <= rows * batch / 8 && (!args.band_ctas || k <= 4096));
+    assert_true(k >= SPLIT_SHORT_K || args.chunks == 1);
     int64_t end = args.planes - SCRATCH;
     end += rows / SPLIT_UNIT_ROWS * args.k_units * batch * (int64_t)SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES;
     assert_int_equal(split_scratch_bytes(m, n, k, batch), end);

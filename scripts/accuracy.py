@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""The accuracy of contract fp32, in PyTorch on a GPU: our kernels' errors over those of cuBLAS fp32, case by case.
+
+A case is a kind of inputs, a size and a layout. Plain and preloaded processes compute the same products; each compares
+with float64. Two errors are looked at: Frobenius (relative, of the whole) and component (the largest |err|/(|A||B|)).
+A case fails where either is over twice cuBLAS's; the whole fails where a case does, or a geometric mean is over 1.
+
+    scripts/accuracy.py [--library PATH] [--kernel NAME,...] [--kinds ...] [--seeds N] [--out FILE.json]
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+KERNELS = "sgemm_fp16x3_wgmma_256x128x64,sgemm_bf16x6_wgmma_256x128x64"
+KINDS = (
+    "normal uniform lognormal lognormal2 signed_lognormal cancelling graded graded_k subnormal near_overflow sparse"
+).split()
+SIZES = [(1024, 768, 2**e) for e in range(5, 15)]
+SIZES += [(301, 259, 1000), (512, 384, 65536), (256, 256, 524288), (2048, 4096, 8192)]
+LAYOUTS = ("NN", "NT", "TN", "TT")  # row-major: T is stored transposed
+LIMIT = 2.0
+
+
+# ---- inputs, the same in every process ------------------------------------------------------------------------------
+
+
+def powers(torch, count, reach=60):
+    return torch.exp2(torch.linspace(-reach, reach, count, device="cuda").round())
+
+
+def inputs(torch, kind, m, n, k, seed):
+    g = torch.Generator(device="cuda").manual_seed(seed * 7919 + KINDS.index(kind) * 101 + k % 9973)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=g, device="cuda")
+
+    def uniform(*shape):
+        return torch.rand(*shape, generator=g, device="cuda")
+
+    if kind == "uniform":
+        return uniform(m, k), uniform(k, n)
+    if kind == "cancelling":  # A next to -A, B over almost the same B
+        a, b = normal(m, k // 2), normal(k // 2, n)
+        return torch.cat((a, -a), 1), torch.cat((b, b * (1 + 2**-10 * normal(k // 2, n))), 0)
+    a, b = normal(m, k), normal(k, n)
+    if kind in ("lognormal", "signed_lognormal", "lognormal2"):
+        sign_a, sign_b = (a.sign(), b.sign()) if kind == "signed_lognormal" else (1, 1)
+        sigma = 2 if kind == "lognormal2" else 4
+        return torch.exp(sigma * normal(m, k)) * sign_a, torch.exp(sigma * normal(k, n)) * sign_b
+    if kind == "graded":  # rows of A and columns of B
+        return a / k * powers(torch, m)[:, None], b * powers(torch, n)
+    if kind == "graded_k":  # columns of A and rows of B, against each other
+        return a * powers(torch, k), b / powers(torch, k)[:, None]
+    if kind == "subnormal":
+        return a * 1e-39, b * 10
+    if kind == "near_overflow":
+        return 3.3e38 * (2 * uniform(m, k) - 1), b / (8 * math.sqrt(k))
+    if kind == "sparse":  # most are zero, and the rest of many sizes
+        return a * (uniform(m, k) < 0.1) * torch.exp2(-20 * uniform(m, k)), b
+    return a, b
+
+
+# ---- one process ----------------------------------------------------------------------------------------------------
+
+
+def errors(torch, c, exact, reach):
+    err = (c.double() - exact).abs()
+    if not bool(torch.isfinite(err).all()):
+        return [math.inf, math.inf]
+    scale = float(exact.abs().max()) or 1.0  # squares of the largest and the smallest numbers
+    frobenius = float((err / scale).norm() / (exact / scale).norm())
+    return [frobenius, float((err / reach.clamp_min(1e-300)).max())]
+
+
+def worker(kinds, sizes, seeds):
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    out = {}
+    for kind in kinds:
+        for m, n, k in sizes:
+            for seed in range(seeds):
+                a, b = inputs(torch, kind, m, n, k, seed)
+                exact, reach = a.double() @ b.double(), a.double().abs() @ b.double().abs()
+                for layout in LAYOUTS:
+                    x = a.t().contiguous().t() if layout[0] == "T" else a.contiguous()
+                    y = b.t().contiguous().t() if layout[1] == "T" else b.contiguous()
+                    c = torch.mm(x, y, out=torch.full((m, n), math.nan, device="cuda"))
+                    bits = int(c.view(torch.int32).double().sum()) & 0xFFFFFFFF
+                    out[f"{kind} {m}x{n}x{k} {layout} {seed}"] = errors(torch, c, exact, reach) + [bits]
+    json.dump(out, sys.stdout)
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------
+
+
+def run(arguments, environment):
+    command = [sys.executable, os.path.abspath(__file__), "--worker"] + arguments
+    done = subprocess.run(command, env=dict(os.environ, **environment), stdout=subprocess.PIPE, check=True, text=True)
+    return json.loads(done.stdout)
+
+
+def ratio(ours, theirs):
+    return ours / theirs if theirs else (1.0 if ours == 0 else math.inf)
+
+
+def judge(name, ours, theirs, verbose):
+    logs, failed, worst = [[], []], [], {}
+    for case, theirs_of in theirs.items():
+        pair = [ratio(ours[case][i], theirs_of[i]) for i in range(2)]
+        for i in range(2):
+            logs[i].append(math.log(max(pair[i], 1e-3)))
+        kind, size = case.split()[:2]
+        old = worst.setdefault(kind, {}).setdefault(size, [0.0, 0.0])
+        worst[kind][size] = [max(x, y) for x, y in zip(old, pair)]
+        if max(pair) > LIMIT:
+            failed.append((case, pair, ours[case], theirs_of))
+    print(f"\n{name}: the worst layout and seed, ours over cuBLAS's: Frobenius / component")
+    for kind, sizes in worst.items():
+        print(f"  {kind}")
+        for size, pair in sizes.items():
+            print(f"    {size:18} {pair[0]:6.2f} {pair[1]:6.2f} {'FAIL' if max(pair) > LIMIT else ''}")
+    for case, pair, mine, other in failed if verbose else []:
+        print(f"  over: {case}: {pair[0]:.2f} {pair[1]:.2f}; ours {mine[:2]}, cuBLAS {other[:2]}")
+    means = [math.exp(sum(values) / len(values)) for values in logs]
+    good = not failed and max(means) <= 1.0
+    print(f"{name}: {len(theirs)} cases, {len(failed)} over {LIMIT:g}; means {means[0]:.3f} {means[1]:.3f}: "
+          f"{'PASS' if good else 'FAIL'}")
+    return good
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--library", default=os.path.join(HERE, "..", "build", "release", "libfastgemm.so"))
+    parser.add_argument("--kernel", default=KERNELS)
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--sizes", default=",".join("x".join(map(str, s)) for s in SIZES))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--out")
+    parser.add_argument("--worker", action="store_true")
+    given = parser.parse_args()
+    kinds = given.kinds.split(",")
+    if given.worker:
+        return worker(kinds, [tuple(map(int, s.split("x"))) for s in given.sizes.split(",")], given.seeds)
+    arguments = ["--kinds", given.kinds, "--sizes", given.sizes, "--seeds", str(given.seeds)]
+    theirs = run(arguments, {})
+    ours = {}
+    for kernel in given.kernel.split(","):
+        ours[kernel] = run(arguments, {"LD_PRELOAD": os.path.abspath(given.library), "FASTGEMM_PRECISION": "fp32",
+                                       "FASTGEMM_KERNEL": kernel})
+    good = [judge(kernel, cases, theirs, True) for kernel, cases in ours.items()]
+    if given.out:
+        with open(given.out, "w") as file:
+            json.dump(dict(cublas=theirs, **ours), file)
+    sys.exit(0 if all(good) else 1)
+
+
+if __name__ == "__main__":
+    main()
