@@ -99,22 +99,20 @@ DEVICE void unscale_plain(float (&acc)[2][64], const float (&inverse_m)[QUADS][4
         acc[i / 64][j] *= inverse_n[row];
         acc[i / 64][j] *= inverse_m[quad][j / 4 % 2 * 2 + j % 2];
     }
-    wgmma_pin(acc[0]);
-    wgmma_pin(acc[1]);
 }
 
 /*
  * Plain: finite numbers, their scales undone, alpha not 0. ALIGNED: quads of D, and of C if it is added, can be moved
- * as one. `m` and `n` are how many there are from the thread's first element on; INSIDE: as many as it holds.
+ * as one. `m` and `n` are how many there are from the thread's first element on.
  */
-template <int ADD_C, int ALIGNED, int INSIDE>
+template <int ADD_C, int ALIGNED>
 DEVICE void store_plain(const struct split_output &o, const float (&acc)[2][64], int m, int n) {
     static const int BATCH = 4; /* quads of C under way */
 #pragma unroll
     for (int row = 0; row < 2; row++) {
         const float *c = o.c + (o.n + 8 * row) * o.ldc + o.m;
         float *d = o.d + (o.n + 8 * row) * o.ldd + o.m;
-        const bool there = INSIDE || 8 * row < n;
+        const bool there = 8 * row < n;
 #pragma unroll
         for (int batch = 0; batch < QUADS; batch += BATCH) {
             float x[BATCH][4];
@@ -129,8 +127,25 @@ DEVICE void store_plain(const struct split_output &o, const float (&acc)[2][64],
 #pragma unroll
             for (int i = 0; i < BATCH; i++) {
                 const int at = (batch + i) * 16;
-                if (there) store_quad<ALIGNED>(d + at, x[i], INSIDE ? 4 : m - at, o.past_l2);
+                if (there) store_quad<ALIGNED>(d + at, x[i], m - at, o.past_l2);
             }
+        }
+    }
+}
+
+/* Whole tiles that replace C, unscaled on their way: the stores begin at once. */
+DEVICE void store_inside(const struct split_output &o, const float (&acc)[2][64], const float (&inverse_m)[QUADS][4],
+                         const float (&inverse_n)[2]) {
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+        float *d = o.d + (o.n + 8 * row) * o.ldd + o.m;
+#pragma unroll
+        for (int quad = 0; quad < QUADS; quad++) {
+            float x[4];
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                x[i] = o.s.alpha * (sum_of(acc, row, quad, i) * inverse_n[row] * inverse_m[quad][i]);
+            store_quad<1>(d + quad * 16, x, 4, o.past_l2);
         }
     }
 }
@@ -191,18 +206,18 @@ DEVICE void store(const struct split_args &args, float (&acc)[2][64], const stru
     const int m = args.gemm.m - o.m, n = args.gemm.n - o.n;
     if (total != total || !moderate(inverse_n[0]) || !moderate(inverse_n[1]) || o.s.alpha == 0.0f) {
         store_any(args, o, acc, inverse_m, inverse_n, w.batch);
+    } else if (inside && aligned && !add_c) {
+        store_inside(o, acc, inverse_m, inverse_n);
     } else {
         unscale_plain(acc, inverse_m, inverse_n);
         if (add_c && aligned)
-            store_plain<1, 1, 0>(o, acc, m, n);
-        else if (aligned && inside)
-            store_plain<0, 1, 1>(o, acc, m, n);
+            store_plain<1, 1>(o, acc, m, n);
         else if (add_c)
-            store_plain<1, 0, 0>(o, acc, m, n);
+            store_plain<1, 0>(o, acc, m, n);
         else if (aligned)
-            store_plain<0, 1, 0>(o, acc, m, n);
+            store_plain<0, 1>(o, acc, m, n);
         else
-            store_plain<0, 0, 0>(o, acc, m, n);
+            store_plain<0, 0>(o, acc, m, n);
     }
     const int warp_n = w.tile_n * SPLIT_TILE_N + thread / 32 * 16;
     if (finishes(args.gemm) && !args.gemm.partial)

@@ -1,6 +1,7 @@
 /* Products on the device: operands with guard bands, calls through every door. */
 #include "product.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,13 +65,50 @@ static void lay_out(struct operands *o, const struct product *p) {
     o->count_c = extent(p->m, p->n, h->ldc, h->stride_c, h->batch);
 }
 
+/* An element's place along k and along its side of C. */
+static float graded(const struct product *p, float x, int64_t mn, int64_t extent, int64_t k, bool of_a) {
+    const double along_k = p->k > 1 ? 120.0 * (double)k / (double)(p->k - 1) - 60 : 0;
+    const double along_mn = extent > 1 ? 120.0 * (double)mn / (double)(extent - 1) - 60 : 0;
+    switch (p->inputs) {
+    case INPUT_GRADED: /* A by columns against B by rows; rows of A and columns of B too, but so that nothing overflows
+                        */
+        return ldexpf(x, (int)(of_a ? along_k : -along_k) + (int)(along_mn / 4));
+    case INPUT_COMPLEMENTARY:
+        return k % 3 == 0 ? (of_a ? x : 0) : (of_a ? 0 : ldexpf(x, (int)along_k));
+    case INPUT_HUGE:
+        return of_a ? fminf(fmaxf(x, -3), 3) * 1e38f : x / (16 * (float)p->k);
+    case INPUT_TINY:
+        return of_a ? x * 1e-39f : x * 1e9f;
+    case INPUT_POSITIVE:
+        return fabsf(x);
+    default:
+        return x;
+    }
+}
+
+static void regrade(struct operands *o, const struct product *p) {
+    const struct check_product *h = &o->host;
+    for (int64_t batch = 0; batch < h->batch; batch++)
+        for (int64_t k = 0; k < p->k; k++) {
+            for (int64_t i = 0; i < p->m; i++) {
+                float *x = o->a + batch * h->stride_a + (h->trans_a ? k + i * h->lda : i + k * h->lda);
+                *x = graded(p, *x, i, p->m, k, true);
+            }
+            for (int64_t j = 0; j < p->n; j++) {
+                float *x = o->b + batch * h->stride_b + (h->trans_b ? j + k * h->ldb : k + j * h->ldb);
+                *x = graded(p, *x, j, p->n, k, false);
+            }
+        }
+}
+
 /* Integers whose sums stay below 2^24: of 16 bits while k allows, else of 13 and thinly; of 11 for TF32. */
 static void fill(struct operands *o, const struct product *p) {
     o->a = floats(o->count_a), o->b = floats(o->count_b);
     o->before = floats(o->count_c), o->result = floats(o->count_c + 2 * BAND);
-    if (p->inputs == INPUT_NORMAL) {
+    if (p->inputs != INPUT_INTEGERS) {
         check_fill_normal(o->a, o->count_a, 11);
         check_fill_normal(o->b, o->count_b, 12);
+        regrade(o, p);
     } else {
         bool few = p->k <= 255;
         int bits = p->tf32 ? 11 : few ? 13 + (int)(p->m % 4) : 13;

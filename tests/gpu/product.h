@@ -46,7 +46,11 @@ struct doors {
 #undef X
 };
 
-enum inputs { INPUT_NORMAL, INPUT_INTEGERS };
+/*
+ * Besides normal numbers and integers, the inputs of the published grading tests of matrix products: scaled along m, n
+ * and k by powers of two from 2^-60 to 2^60; zeros of A where B has none, along k; near overflow; subnormal; positive.
+ */
+enum inputs { INPUT_NORMAL, INPUT_INTEGERS, INPUT_GRADED, INPUT_COMPLEMENTARY, INPUT_HUGE, INPUT_TINY, INPUT_POSITIVE };
 
 struct product {
     enum door door;
