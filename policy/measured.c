@@ -3,7 +3,9 @@
  *
  * What decides for FFMA kernels is the share of the chip's limit (gemm_floor) that the cost model expects of the plan:
  * where cuBLAS was measured to reach as much, the product is its. The shares are from a sweep of 143 products on an
- * H200, cuBLAS 13.1: of its products, those that are routed ran at 0.98 of the speed of cuBLAS or more.
+ * H200, cuBLAS 13.1: of its products, those that are routed ran at 0.98 of the speed of cuBLAS or more. So it is with
+ * split products, whose share is that of the FFMA limit too: of 62 products drawn at random, all that are routed ran
+ * at 1.09 of the speed of cuBLAS or more.
  */
 #include "measured.h"
 
