@@ -42,6 +42,11 @@ template <int NUMBER> DEVICE void barrier_sync(int threads) {
     asm volatile("barrier.cta.sync %0, %1;" ::"n"(NUMBER), "r"(threads) : "memory");
 }
 
+/* The same without waiting. */
+template <int NUMBER> DEVICE void barrier_arrive(int threads) {
+    asm volatile("barrier.cta.arrive %0, %1;" ::"n"(NUMBER), "r"(threads) : "memory");
+}
+
 /* Registers 16 at a time: as operands, and as the instruction names them. */
 #define D8(i)                                                                                                          \
     "+f"(d[i]), "+f"(d[(i) + 1]), "+f"(d[(i) + 2]), "+f"(d[(i) + 3]), "+f"(d[(i) + 4]), "+f"(d[(i) + 5]),              \

@@ -2,8 +2,8 @@
  * TF32 products by Hopper's matrix instruction, operands as tf32.h has them.
  *
  *   CTA tile    a consumer warpgroup has 128 m x N n, and two of them share a tile, side by side along m or n. Of 128 x
- *               64 both have the whole tile, each every other stage, and add up their sums in the end: fewer bytes to
- *               read for each
+ *               128 each takes a tile of its own, in turns: one stores while the other multiplies. Of 128 x 64 both
+ * have the whole tile, each every other stage, and add up their sums in the end: fewer bytes to read for each
  *   warpgroups  one producer, whose one thread has the copy engine fill the stages of 32 k; two consumers
  *   A           along k: from shared memory. Along m: from registers, loaded half a stage ahead
  *   grid        persistent: as many CTAs as there are SMs, or work items (tile, split, batch) if fewer
@@ -23,13 +23,19 @@
 static const int CONSUMERS = 2, WARPGROUP = 128, ROWS = 128, NARROW = 32;
 static const int STEPS = TF32_TILE_K / 8, BATCH = STEPS / 2; /* of 8 k: in a stage, in half of one */
 
+/* How two warpgroups share the work. */
+enum sharing { SIDE_BY_SIDE, TILES_IN_TURNS, STAGES_IN_TURNS };
+
 template <int BM, int BN> struct tile {
-    static const bool STAGES_IN_TURNS = BM == ROWS && BN <= 64;
-    static const bool TOGETHER = !STAGES_IN_TURNS; /* both read every stage */
-    static const int ALONG_M = BM / ROWS;          /* warpgroups along m */
+    static const enum sharing SHARING = BM != ROWS  ? SIDE_BY_SIDE
+                                        : BN == 128 ? TILES_IN_TURNS
+                                        : BN <= 64  ? STAGES_IN_TURNS
+                                                    : SIDE_BY_SIDE;
+    static const bool TOGETHER = SHARING == SIDE_BY_SIDE; /* both read every stage */
+    static const int ALONG_M = BM / ROWS;                 /* warpgroups along m */
     static const int N = TOGETHER ? BN * ALONG_M / CONSUMERS : BN;
-    static const int READERS = TOGETHER ? CONSUMERS : 1, EVERY = STAGES_IN_TURNS ? CONSUMERS : 1;
-    static const int SUM_BYTES = STAGES_IN_TURNS ? ROWS * BN * 4 : 0; /* of one, for the other */
+    static const int READERS = TOGETHER ? CONSUMERS : 1, EVERY = SHARING == STAGES_IN_TURNS ? CONSUMERS : 1;
+    static const int SUM_BYTES = SHARING == STAGES_IN_TURNS ? ROWS * BN * 4 : 0; /* of one, for the other */
     static const int A_BYTES = BM * TF32_ROW_BYTES, BYTES = A_BYTES + BN * TF32_ROW_BYTES;
     static const int STAGES = (TF32_STAGE_BUDGET - SUM_BYTES) / BYTES;
     /* Between two sums a warpgroup keeps to its own barriers: one two phases behind would look as if it were ready. */
@@ -288,6 +294,20 @@ DEVICE void store(const struct tf32_args &args, const float (&acc)[2][FLOATS], c
     if (finishes(args.gemm) && !args.gemm.partial) finish_stored(args.gemm, w.batch, m, n, 2 * FLOATS, thread % 32);
 }
 
+/* The turns of two warpgroups, by a barrier for each. */
+DEVICE void turn_wait(int warpgroup) {
+    if (warpgroup == 0)
+        barrier_sync<3>(CONSUMERS * WARPGROUP);
+    else
+        barrier_sync<4>(CONSUMERS * WARPGROUP);
+}
+DEVICE void turn_pass(int warpgroup) {
+    if (warpgroup == 0)
+        barrier_arrive<4>(CONSUMERS * WARPGROUP);
+    else
+        barrier_arrive<3>(CONSUMERS * WARPGROUP);
+}
+
 template <int BM, int BN, int A_ALONG_K>
 DEVICE void consume(const struct tf32_args &args, const uint8_t *stages, struct ring ring, int warpgroup, int thread) {
     typedef tile<BM, BN> tile;
@@ -297,13 +317,17 @@ DEVICE void consume(const struct tf32_args &args, const uint8_t *stages, struct 
 #pragma unroll
     for (int i = 0; i < tile::N; i++) acc[i / (tile::N / 2)][i % (tile::N / 2)] = 0.0f;
     float *sums = (float *)(stages + tile::STAGES * tile::BYTES);
-    for (int index = blockIdx.x; index < count; index += gridDim.x) {
+    int turn = 0;
+    for (int index = blockIdx.x; index < count; index += gridDim.x, turn++) {
         const struct work w = work_item(args.gemm, index);
         const struct ring now = ring;
         const int place = tile::TOGETHER ? warpgroup : 0, first = tile::EVERY > 1 ? warpgroup : 0;
         const int m = w.tile_m * BM + (tile::ALONG_M > 1 ? place * ROWS : 0);
         const int n = w.tile_n * BN + (tile::ALONG_M > 1 ? 0 : place * tile::N);
         skip<tile::STAGES>(&ring, w.stages);
+        if (tile::SHARING == TILES_IN_TURNS && turn % CONSUMERS != warpgroup) continue;
+        /* Not before the other's stages: a barrier two phases behind looks as if it were where it is waited for. */
+        if (tile::SHARING == TILES_IN_TURNS && turn > 0) turn_wait(warpgroup);
         if (m >= args.gemm.m || n >= args.gemm.n) {
             pass_by<tile::STAGES>(w, now, thread);
             continue;
@@ -312,7 +336,8 @@ DEVICE void consume(const struct tf32_args &args, const uint8_t *stages, struct 
             multiply<tile::STAGES, tile::BYTES, tile::EVERY, NARROW, A_ALONG_K>(acc, w, reader, now, first, thread);
         else
             multiply<tile::STAGES, tile::BYTES, tile::EVERY, tile::N, A_ALONG_K>(acc, w, reader, now, first, thread);
-        if (tile::STAGES_IN_TURNS) {
+        if (tile::SHARING == TILES_IN_TURNS && index + (int)gridDim.x < count) turn_pass(warpgroup);
+        if (tile::SHARING == STAGES_IN_TURNS) {
             add_up(acc, sums, w.stages > 1, warpgroup, thread);
             if (warpgroup > 0) continue;
         }

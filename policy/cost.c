@@ -33,6 +33,7 @@ static const double PASSES_S = 14e-6;   /* the kernels before the product, and i
 static const double PACK_S = 2e-6;      /* one that overlaps */
 static const double TF32_START_K = 120; /* as CTA_START_K, where the loop is faster and results are 16-byte stores */
 static const double TF32_START_K_SINGLE = 260;  /* or single ones */
+static const double TF32_START_K_IN_TURNS = 40; /* or where another tile is multiplied meanwhile */
 static const double SPLIT_START_K_SINGLE = 600; /* the same of split operands */
 static const double PACK_BANDWIDTH = 0.68;      /* of the chip's */
 static const double TF32_BANDWIDTH = 0.84;      /* of the chip's, where bytes decide and large tiles are full */
@@ -76,18 +77,25 @@ double gemm_floor(const struct gemm_problem *p, const struct gemm_device *d) {
     return larger(flops / d->ffma_flops_per_s, bytes_moved(p) / d->dram_bytes_per_s);
 }
 
-/* The larger the tile, the fewer bytes through shared memory for each product. */
-static double tf32_wgmma_efficiency(const struct gemm_variant *v) {
+/*
+ * The larger the tile, the fewer bytes through shared memory for each product; an A along m goes through registers, in
+ * more and smaller copies where its rows are no whole boxes of 32.
+ */
+static double tf32_wgmma_efficiency(const struct gemm_problem *p, const struct gemm_variant *v) {
     const int tile = v->bm * v->bn;
-    if (tile >= 256 * 128) return 6.1;
-    return tile >= 128 * 192 ? 5.3 : tile >= 128 * 128 ? 4.5 : 3.0;
+    const bool direct = tf32_operand_bytes(p) == 0, along_k = p->op_a == GEMM_OP_T;
+    double rate = 6.1;
+    if (tile < 256 * 128) rate = 5.3;
+    if (tile < 128 * 192) rate = direct && along_k ? 5.5 : 4.5;
+    if (tile < 128 * 128) rate = 3.0;
+    return direct && !along_k && p->m % 32 ? 0.75 * rate : rate;
 }
 
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
-static double efficiency(const struct gemm_variant *v) {
+static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
-    if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(v);
+    if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
     int tile = v->tm * v->tn;
     if (tile >= 128) return v->ctas_per_sm == 2 ? 0.83 : 0.82;
     if (tile >= 64) return 0.80;
@@ -110,6 +118,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
     if (v->family != FAMILY_TF32_WGMMA) return CTA_START_K;
+    if (v->bm == v->bn) return TF32_START_K_IN_TURNS;
     return (p->m | p->ldd) % 4 ? TF32_START_K_SINGLE : TF32_START_K;
 }
 
@@ -128,7 +137,7 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .ctas = (double)ceil_div(p->m, v->bm) * (double)ceil_div(p->n, v->bn) * (double)p->batch,
         .sm_count = d->sm_count,
         .k = (double)p->k,
-        .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(v)),
+        .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(p, v)),
         .memory_s = bytes_moved(p) / d->dram_bytes_per_s / bandwidth(p, v),
         .split_s = 2.0 * plane / L2_BYTES_PER_S,
         .start_k = start_k(p, v),
