@@ -46,6 +46,8 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int PAD> struct mma_loader 
     uint32_t to_last;   /* the chunk after a row */
     int first_row;      /* of the first copy, and its chunk */
     int chunk;
+    uint32_t low, ld;             /* bytes from `tile` to the tile's first element, and the leading dimension */
+    int extent;                   /* of the matrix along mn, from the tile on */
     bool last[COUNT - WHOLE + 1]; /* whether the thread has a row with a chunk too many */
 
     DEVICE_MEMBER static int row_of_last(int i, int thread) {
@@ -57,28 +59,36 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int PAD> struct mma_loader 
         return i < WHOLE ? first_row + i * STEP : row_of_last(i, thread);
     }
 
-    /* The first element of a row and how many there are; rows outside the matrix are those at its edge. */
-    DEVICE_MEMBER static const float *row_start(const float *matrix, int64_t ld, int row, int extent) {
-        return matrix + (ALONG_K ? min(row, extent - 1) : row) * ld;
+    /* Copy `i`: the floats before its chunk in its row (from -3 on), and where that is in bytes from `tile`. */
+    DEVICE_MEMBER uint32_t offset_of(int i, int thread, int *before) const {
+        const int row = row_of(i, thread);
+        const uint32_t start = low + 4 * (uint32_t)(ALONG_K ? min(row, extent - 1) : row) * ld;
+        const int phase = (int)(start / 4 % 4);
+        /* Chunks and rows outside the matrix are those at its edge: their results are never stored. */
+        int which = i < WHOLE ? chunk : CHUNKS;
+        if (!ALONG_K) which = min(which, (extent - 1 + phase) / 4);
+        *before = 4 * which - phase;
+        return start + 4 * *before;
     }
 
     /* `matrix`: the tile's first element at k_begin; extent: of the matrix from there on along mn. */
-    DEVICE_MEMBER void init(const float *matrix, int64_t ld, int extent, int thread, uint32_t stage) {
+    DEVICE_MEMBER void init(const float *matrix, int64_t leading, int extent_mn, int thread, uint32_t stage) {
         /* With rows of 64 bytes, lanes of a quarter-warp that copy two rows take two in different banks. */
         const int index = thread / CHUNKS;
         first_row = ALONG_K && CHUNKS == 4 ? (index & ~31) | (index & 1) << 4 | (index >> 1 & 15) : index;
         chunk = thread % CHUNKS;
         to = kept(stage + 4 * ((ALONG_K ? mma_row(first_row) : first_row) * LD + 4 * chunk));
         to_last = stage + 4 * (thread * LD + WIDTH);
-        tile = (const char *)((uintptr_t)matrix & ~(uintptr_t)15);
-        step = 4 * BK * (ALONG_K ? 1 : (uint32_t)ld);
+        low = (uint32_t)((uintptr_t)matrix % 16);
+        ld = (uint32_t)leading;
+        extent = extent_mn;
+        tile = (const char *)matrix - low;
+        step = 4 * BK * (ALONG_K ? 1 : ld);
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            const float *start = row_start(matrix, ld, row_of(i, thread), extent);
-            int which = i < WHOLE ? chunk : CHUNKS;
-            if (!ALONG_K) which = min(which, (extent - 1 + phase_of(start)) / 4);
-            at[i] = (uint32_t)((const char *)(start - phase_of(start) + 4 * which) - tile);
-            if (i >= WHOLE) last[i - WHOLE] = thread + (i - WHOLE) * THREADS < ROWS && phase_of(start) != 0;
+            int before;
+            at[i] = offset_of(i, thread, &before);
+            if (i >= WHOLE) last[i - WHOLE] = thread + (i - WHOLE) * THREADS < ROWS && before % 4 != 0;
         }
     }
 
@@ -87,33 +97,30 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int PAD> struct mma_loader 
         return to + stage + 4 * (ALONG_K ? mma_row(i * STEP) : i * STEP) * LD;
     }
 
-    /* One tile by itself, k_count of BK, into `stage`: what is missing along k becomes zeros, nothing else is read. */
-    DEVICE_MEMBER void copy_exactly(const float *matrix, int64_t ld, int extent, int thread, int k_count,
-                                    uint32_t stage) const {
+    /* Tile number k_tile by itself, k_count of BK: what is missing along k becomes zeros, nothing else is read. */
+    DEVICE_MEMBER void copy_exactly(int k_tile, int k_count, int thread, uint32_t stage) const {
+        const char *const from = tile + (int64_t)k_tile * step;
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            if (i >= WHOLE && !last[i - WHOLE]) continue;
-            const int row = row_of(i, thread);
-            const float *start = row_start(matrix, ld, row, extent);
-            int which = i < WHOLE ? chunk : CHUNKS;
-            if (!ALONG_K) which = min(which, (extent - 1 + phase_of(start)) / 4);
-            const int before = 4 * which - phase_of(start), count = ALONG_K ? k_count : extent;
-            const int floats = ALONG_K || row < k_count ? max(0, min(count - before, 4)) : 0;
+            int before;
+            const char *const chunk_at = from + offset_of(i, thread, &before);
             const uint32_t to_chunk = destination(stage, i);
+            const int floats = ALONG_K                       ? max(0, min(k_count - before, 4))
+                               : row_of(i, thread) < k_count ? min(extent - before, 4)
+                                                             : 0;
+            if (i >= WHOLE && !last[i - WHOLE]) continue;
             if (floats % 4 == 0)
-                cp_async_16_fill(to_chunk, start + before, floats > 0);
+                cp_async_16_fill(to_chunk, chunk_at, floats > 0);
             else
-                for (int e = 0; e < 4; e++) cp_async_4_fill(to_chunk + 4 * e, start + before + e, e < floats);
+                for (int e = 0; e < 4; e++) cp_async_4_fill(to_chunk + 4 * e, chunk_at + 4 * e, e < floats);
         }
     }
 
-    /* The part of a whole tile's copies that goes with step `kk` of STEPS; none of it where not `yes`. */
-    template <int STEPS> DEVICE_MEMBER void copy_step(uint32_t stage, int kk, bool yes) {
-#pragma unroll
-        for (int i = 0; i < COUNT; i++)
-            if (i * STEPS / COUNT == kk)
-                cp_async_16_to(destination(stage, i), tile + at[i], yes && (i < WHOLE || last[i - WHOLE]));
-        if (kk == STEPS - 1) tile += step;
+    /* Copy `i` of a whole tile's COUNT; none where not `yes`. */
+    DEVICE_MEMBER void copy(uint32_t stage, int i, bool yes) {
+        if (i >= COUNT) return;
+        cp_async_16_to(destination(stage, i), tile + at[i], yes && (i < WHOLE || last[i < WHOLE ? 0 : i - WHOLE]));
+        if (i == COUNT - 1) tile += step;
     }
 };
 
@@ -135,22 +142,18 @@ template <class LOADER, int BLOCKS> struct mma_fragments {
         }
     }
 
-    /* Step `kk` of the k tile at `read`, as it is in memory. */
-    DEVICE_MEMBER void load(float (&to)[2][BLOCKS], uint32_t read, int kk) const {
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const int k = 8 * kk + 4 * half;
-#pragma unroll
-            for (int block = 0; block < BLOCKS; block += LOADER::ALIGNED ? 4 : 1) {
-                const int j = block % 4, rows = block / 4 * 32;
-                if (LOADER::ALIGNED)
-                    load_shared_16(&to[half][block], from[0] + read + 4 * (rows + k * LOADER::LD));
-                else if (LOADER::ALONG_K)
-                    to[half][block] = load_shared_4(from[LOADER::ALONG_K ? j : 0] + read + 4 * (rows * LOADER::LD + k));
-                else
-                    to[half][block] = load_shared_4(from[0] + read + 4 * (rows + j + k * LOADER::LD));
-            }
-        }
+    static const int LOADS = 2 * BLOCKS / (LOADER::ALIGNED ? 4 : 1);
+
+    /* Load `i` of the LOADS of step `kk` of the k tile at `read`. */
+    DEVICE_MEMBER void load(float (&to)[2][BLOCKS], uint32_t read, int kk, int i) const {
+        const int half = i / (LOADS / 2), block = i % (LOADS / 2) * (LOADER::ALIGNED ? 4 : 1);
+        const int k = 8 * kk + 4 * half, j = block % 4, rows = block / 4 * 32;
+        if (LOADER::ALIGNED)
+            load_shared_16(&to[half][block], from[0] + read + 4 * (rows + k * LOADER::LD));
+        else if (LOADER::ALONG_K)
+            to[half][block] = load_shared_4(from[LOADER::ALONG_K ? j : 0] + read + 4 * (rows * LOADER::LD + k));
+        else
+            to[half][block] = load_shared_4(from[0] + read + 4 * (rows + j + k * LOADER::LD));
     }
 };
 

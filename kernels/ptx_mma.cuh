@@ -75,7 +75,7 @@ DEVICE float load_shared_4(uint32_t address) {
 DEVICE uint32_t round_to_tf32(float x) {
 #if __CUDA_ARCH__ >= 900
     uint32_t rounded;
-    asm("cvt.rn.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(x));
+    asm volatile("cvt.rn.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(x));
     return rounded;
 #else
     return round_to_tf32_by_fma(x);
@@ -84,7 +84,7 @@ DEVICE uint32_t round_to_tf32(float x) {
 
 DEVICE void mma_m16n8k8_tf32(float &d0, float &d1, float &d2, float &d3, const uint32_t (&a)[4],
                              const uint32_t (&b)[2]) {
-    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
         "{%0, %1, %2, %3};"
         : "+f"(d0), "+f"(d1), "+f"(d2), "+f"(d3)
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));

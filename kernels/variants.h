@@ -30,6 +30,7 @@
     VARIANT(sgemm_tf32_mma_128x256x32, TF32_MMA, TF32, 90, 128, 256, 32, 16, 8, 3, 256, 1, 0)                          \
     VARIANT(sgemm_tf32_mma_128x256x16, TF32_MMA, TF32, 80, 128, 256, 16, 16, 8, 3, 256, 1, 0)                          \
     VARIANT(sgemm_tf32_mma_128x128x32, TF32_MMA, TF32, 90, 128, 128, 32, 16, 4, 3, 256, 1, 0)                          \
+    VARIANT(sgemm_tf32_mma_64x128x32, TF32_MMA, TF32, 90, 64, 128, 32, 8, 4, 3, 256, 2, 0)                             \
     VARIANT(sgemm_tf32_mma_64x64x16, TF32_MMA, TF32, 80, 64, 64, 16, 8, 4, 4, 128, 2, 0)
 
 /* One kernel for each of these, whatever the loaders: passes before it bring any layout into planes (split.h). */
@@ -70,6 +71,7 @@ enum gemm_contract { CONTRACT_IEEE, CONTRACT_FP32, CONTRACT_TF32 };
  *   MN16 (v)  contiguous along mn, every address a multiple of 16 bytes: 16-byte copies
  *   MN4  (s)  contiguous along mn, any alignment: 4-byte copies
  *   K4   (t)  contiguous along k, any alignment: 4-byte copies that transpose on their way
+ * The families on tensor cores have ways of their own with the latter two (mma_loader.cuh, tf32.h).
  */
 enum gemm_loader { LOAD_MN16, LOAD_MN4, LOAD_K4, LOADER_COUNT };
 

@@ -35,8 +35,9 @@ static const double TF32_START_K = 120; /* as CTA_START_K, where the loop is fas
 static const double TF32_START_K_SINGLE = 260;  /* or single ones */
 static const double TF32_START_K_IN_TURNS = 40; /* or where another tile is multiplied meanwhile */
 static const double SPLIT_START_K_SINGLE = 600; /* the same of split operands */
-static const double PACK_BANDWIDTH = 0.68;      /* of the chip's */
-static const double TF32_BANDWIDTH = 0.84;      /* of the chip's, where bytes decide and large tiles are full */
+static const double TF32_MMA_START_K = 110;
+static const double PACK_BANDWIDTH = 0.68; /* of the chip's */
+static const double TF32_BANDWIDTH = 0.84; /* of the chip's, where bytes decide and large tiles are full */
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
 static const double L2_BYTES_PER_S = 4.5e12; /* partial sums mostly stay in L2 */
 
@@ -91,8 +92,22 @@ static double tf32_wgmma_efficiency(const struct gemm_problem *p, const struct g
     return direct && !along_k && p->m % 32 ? 0.75 * rate : rate;
 }
 
+/*
+ * TF32 by mma.sync. The chips' rates over that of FFMA: 8 on the A100, as much on Ada's consumer chips, by their data
+ * sheets; 5 on the H200, measured. There an instruction takes six issue slots and each other one its own, which leaves
+ * large tiles little more than half of it, and less where rows break 16 bytes: copies and sectors too many.
+ */
+static double tf32_mma_efficiency(const struct gemm_problem *p, const struct gemm_variant *v,
+                                  const struct gemm_device *d) {
+    const bool aligned = (p->lda | p->ldb) % 4 == 0 && p->align_a == 16 && p->align_b == 16;
+    const double rate = (d->arch == 80 ? 8 : d->arch == 90 ? 5 : 1) * (aligned ? 1 : 0.83);
+    const int tile = v->bm * v->bn;
+    return rate * (tile >= 128 * 256 ? 0.52 : tile >= 128 * 128 ? 0.44 : tile >= 64 * 128 ? 0.32 : 0.26);
+}
+
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
-static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v) {
+static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
+    if (v->family == FAMILY_TF32_MMA) return tf32_mma_efficiency(p, v, d);
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
@@ -116,6 +131,7 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
 
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
+    if (v->family == FAMILY_TF32_MMA) return TF32_MMA_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
     if (v->family != FAMILY_TF32_WGMMA) return CTA_START_K;
     if (v->bm == v->bn) return TF32_START_K_IN_TURNS;
@@ -137,7 +153,7 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .ctas = (double)ceil_div(p->m, v->bm) * (double)ceil_div(p->n, v->bn) * (double)p->batch,
         .sm_count = d->sm_count,
         .k = (double)p->k,
-        .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(p, v)),
+        .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(p, v, d)),
         .memory_s = bytes_moved(p) / d->dram_bytes_per_s / bandwidth(p, v),
         .split_s = 2.0 * plane / L2_BYTES_PER_S,
         .start_k = start_k(p, v),
