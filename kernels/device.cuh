@@ -14,6 +14,7 @@
 #include "sim_device.h" /* float4, threadIdx, blockIdx, __syncthreads, __syncwarp, sim_* */
 #define DEVICE        static inline
 #define DEVICE_MEMBER inline
+#define DEVICE_APART  static inline
 /* The simulated cudaLaunchKernel calls a kernel that has registered itself through its argument vector. */
 #define KERNEL_OF(type, name, threads, ctas_per_sm)                                                                    \
     static void name##_body(const type &args);                                                                         \
@@ -27,6 +28,7 @@
 #else
 #define DEVICE        __device__ __forceinline__
 #define DEVICE_MEMBER __device__ __forceinline__
+#define DEVICE_APART  static __device__ __noinline__ /* a call */
 #define KERNEL_OF(type, name, threads, ctas_per_sm)                                                                    \
     extern "C" __global__ void __launch_bounds__(threads, ctas_per_sm) name(const __grid_constant__ type args)
 /* The most registers of a thread, where the number of CTAs that share an SM would allow more. */
