@@ -29,7 +29,27 @@ template <int PENDING> DEVICE void cp_async_wait(void) {
     sim_cp_async_wait(PENDING);
 }
 
+DEVICE float ex2_approx(float x) {
+    return exp2f(x);
+}
+DEVICE float rcp_approx(float x) {
+    return 1.0f / x;
+}
+
 #else
+
+/* 2^x, within 2^-22 of it; what would be subnormal is 0. */
+DEVICE float ex2_approx(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+/* 1 / x, within 2^-23 of it. */
+DEVICE float rcp_approx(float x) {
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
 
 DEVICE uint32_t shared_address(const void *shared) {
     return (uint32_t)__cvta_generic_to_shared(shared);

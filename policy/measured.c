@@ -19,6 +19,8 @@ static const double SPLIT_FLOPS = 1e9;  /* least that pays for the passes of spl
 static const double SPLIT_SHARE = 0.75; /* of the chip's limit, expected at least */
 static const double SKINNY_FLOPS = 1e8; /* least for a few columns beside a large matrix */
 static const double NEVER = 2;
+static const double EPILOGUE_S = 2.4e-12; /* of bias and activation, an element of D: from Linear layers on an H200 */
+static const double TF32_EPILOGUE = 0.05; /* of a TF32 product's time: its routes were measured without */
 
 struct route {
     int arch;
@@ -63,6 +65,12 @@ static double flops_of(int64_t m, int64_t n, int64_t k, int64_t batch) {
     return 2.0 * (double)m * (double)n * (double)k * (double)batch;
 }
 
+/* A kernel without a split reads its results back to finish them. cuBLAS's bias costs nothing that can be measured. */
+static double epilogue_s(const struct gemm_problem *p, const struct gemm_plan *plan) {
+    const bool finishes = p->bias || p->activation != ACTIVATION_none;
+    return finishes && plan->split_k == 1 ? EPILOGUE_S * (double)p->m * (double)p->n * (double)p->batch : 0;
+}
+
 bool measured_too_small(int64_t m, int64_t n, int64_t k, int64_t batch) {
     return flops_of(m, n, k, batch) < LEAST_FLOPS;
 }
@@ -77,8 +85,11 @@ enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gem
     const double flops = flops_of(p->m, p->n, p->k, p->batch);
     if (!route) return REASON_not_measured;
     if (flops < LEAST_FLOPS) return REASON_too_small;
-    if (p->cublas_tf32 || plan->variant->contract == CONTRACT_TF32) return measured_tf32_verdict(p, device, plan);
-    const double share = gemm_floor(p, device) / plan->predicted_s;
+    if (p->cublas_tf32 || plan->variant->contract == CONTRACT_TF32) {
+        if (epilogue_s(p, plan) > TF32_EPILOGUE * plan->predicted_s) return REASON_slower;
+        return measured_tf32_verdict(p, device, plan);
+    }
+    const double share = gemm_floor(p, device) / (plan->predicted_s + epilogue_s(p, plan));
     if (gemm_family_splits(plan->variant->family)) {
         if (flops < SPLIT_FLOPS) return REASON_too_small;
         const double least = plan->profile == PROFILE_outer_product ? route->share : SPLIT_SHARE;

@@ -341,6 +341,23 @@ static void what_cublas_does_better_forwards(void **state) {
     assert_forwarded(plan_on(90, problem_of(GEMM_OP_N, GEMM_OP_N, 4096, 1, 4096)), REASON_too_small);
 }
 
+/* A bias costs as much whatever K is: a Linear layer of a short K, which runs here without one, does not with it. */
+static void an_epilogue_has_its_price(void **state) {
+    (void)state;
+    struct gemm_problem deep = problem_of(GEMM_OP_T, GEMM_OP_N, 4096, 4096, 4096);
+    struct gemm_problem thin = problem_of(GEMM_OP_T, GEMM_OP_N, 3072, 8192, 768);
+    struct gemm_problem outer = problem_of(GEMM_OP_N, GEMM_OP_T, 32768, 32768, 32);
+    deep.contract = thin.contract = outer.contract = CONTRACT_IEEE;
+    assert_routed(plan_on(90, deep));
+    assert_routed(plan_on(90, thin));
+    assert_routed(plan_on(90, outer));
+    deep.bias = thin.bias = 1;
+    outer.activation = ACTIVATION_relu;
+    assert_routed(plan_on(90, deep));
+    assert_forwarded(plan_on(90, thin), REASON_slower);
+    assert_forwarded(plan_on(90, outer), REASON_slower);
+}
+
 static void chips_without_rates_forward(void **state) {
     (void)state;
     struct toggles toggles = default_toggles();
@@ -393,6 +410,7 @@ int main(void) {
         cmocka_unit_test(sizes_beyond_32_bits_forward),
         cmocka_unit_test(large_products_run),
         cmocka_unit_test(what_cublas_does_better_forwards),
+        cmocka_unit_test(an_epilogue_has_its_price),
         cmocka_unit_test(chips_without_rates_forward),
         cmocka_unit_test(fewer_sms_change_the_split),
     };
