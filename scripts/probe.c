@@ -69,6 +69,7 @@ static int print_doors(void) {
 #define NAME(name)                                                                                                     \
     if (strstr(#name, "emm")) puts(#name);
     SERVED_FUNCTIONS(NAME)
+    puts("cublasLtMatmul");
 #undef NAME
     return 0;
 }
@@ -205,6 +206,19 @@ static __typeof__(cublasSgemm_v2) *bound_sgemm(const char *library) {
     return NULL;
 }
 
+/* Whether a program that looks cuBLAS up by hand would get the library's functions too. */
+static void check_look_up(const char *library, void *cublas) {
+    const char *file = file_of(dlsym(cublas, "cublasSgemm_v2")), *base = strrchr(library, '/');
+    const bool ours = strstr(file, base ? base + 1 : library) != NULL;
+#if defined(__x86_64__)
+    finding("dlsym", ours ? NULL : "programs that load cuBLAS by hand (JAX) pass the library by; please report this",
+            "gives the function of %s", file);
+#else
+    finding("dlsym", NULL, "programs that load cuBLAS by hand (JAX) are%s served on this architecture",
+            ours ? "" : " not");
+#endif
+}
+
 static const float ONE = 1.0f, ZERO = 0.0f;
 
 /* Without a usable GPU a call with no handle still has to pass through the library, and to come back from cuBLAS. */
@@ -280,6 +294,7 @@ static void check_interception(const char *library, const char *log, void *cubla
     const char *trouble = NULL;
     __typeof__(cublasSgemm_v2) *sgemm = bound_sgemm(library);
     if (!sgemm || !cublas) return;
+    check_look_up(library, cublas);
     if (gpu)
         trouble = call_on_gpu(sgemm, cublas);
     else

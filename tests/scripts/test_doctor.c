@@ -22,6 +22,9 @@ static void all_is_well(void **state) {
     assert_says(o, "GPU         Simulated GPU");
     assert_says(o, "libcublas.so.13");
     assert_says(o, "intercepts  1 of 1 call seen");
+#if defined(__x86_64__)
+    assert_says(o, "dlsym       gives the function of " SIM_LIBRARY);
+#endif
     assert_says(o, "product     sgemm_");
     assert_null(strstr(o->text, "NOT OK"));
     assert_says(o, "\nok\n");
@@ -62,6 +65,11 @@ static void switched_off(void **state) {
     assert_says(o, "intercepts  1 of 1 call seen");
 }
 
+static void look_ups_switched_off(void **state) {
+    (void)state;
+    assert_says(shell("export FASTGEMM_DLSYM=off; " DOCTOR), "get cuBLAS's own functions");
+}
+
 /* A library that takes no call: doctor counts, so it notices. */
 static void a_library_that_intercepts_nothing(void **state) {
     (void)state;
@@ -87,6 +95,11 @@ static void the_doors_of_a_program(void **state) {
     const struct outcome *o = shell(DOCTOR " '" DEMO_CLIENT "'");
     assert_status(o, 0);
     assert_says(o, "doors       cublasSgemm_v2\n");
+    assert_null(strstr(o->text, "by dlsym"));
+    o = shell(DOCTOR " '" BUILD "/tests/preload/libby_hand.so'");
+    assert_status(o, 0);
+    assert_says(o, "by dlsym    cublasSgemm_v2\n");
+    assert_null(strstr(o->text, "\ndoors"));
     o = shell(DOCTOR " true");
     assert_says(o, "doors       none named");
     assert_status(shell(DOCTOR " /no/such/program"), 1);
@@ -99,6 +112,7 @@ int main(void) {
         cmocka_unit_test(a_driver_older_than_the_build),
         cmocka_unit_test(an_architecture_without_kernels),
         cmocka_unit_test(switched_off),
+        cmocka_unit_test(look_ups_switched_off),
         cmocka_unit_test(a_library_that_intercepts_nothing),
         cmocka_unit_test(a_failing_launch),
         cmocka_unit_test(the_doors_of_a_program),
