@@ -19,7 +19,7 @@
 #define ADDRESSES(name, ...)                                                                                           \
     [VARIANT_##name - FIRST] = {(const void *)name##_m, (const void *)name##_k}, /* by whether A lies along k */
 GEMM_TF32_WGMMA_VARIANTS(DECLARE)
-extern void tf32_pack(void);
+extern void tf32_pack(void), splitk_reduce(void);
 
 enum { MAX_DEVICES = 64, THREADS = 384 };
 enum {
@@ -34,10 +34,13 @@ typedef __typeof__(&cuTensorMapEncodeTiled) encode_function;
 
 /* What a device needs before the first launch; loading is no part of a capture under way. */
 static cudaError_t load(int device, int *sm_count) {
+    struct cudaFuncAttributes attributes;
     cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
     for (int i = 0; i < 2 * KERNELS && error == cudaSuccess; i++)
         error =
             cudaFuncSetAttribute(kernels[i / 2][i % 2], cudaFuncAttributeMaxDynamicSharedMemorySize, TF32_SHARED_BYTES);
+    if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_pack);
+    if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)splitk_reduce);
     return error;
 }
 

@@ -111,7 +111,7 @@ def ratios(device, rows, contract, stem):
     for y, row in enumerate(rows):
         low = row["cublas_ms_q1"] / row["ours_ms_q3"]
         high = row["cublas_ms_q3"] / row["ours_ms_q1"]
-        axes.barh(y, row["ratio"], height=0.62, color=OURS if row["ratio"] >= 1 else CUBLAS, zorder=2)
+        axes.barh(y, row["ratio"], height=0.62, color=OURS if row["policy"] == "routed" else CUBLAS, zorder=2)
         axes.plot([low, high], [y, y], color="#111111", linewidth=1, zorder=3)
         if row["bar"]:
             axes.plot([row["bar"]] * 2, [y - 0.42, y + 0.42], color=WANTED, linewidth=2, zorder=4)
