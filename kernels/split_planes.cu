@@ -197,12 +197,15 @@ template <int ROWS> DEVICE void do_bands(const struct split_args &args) {
     }
 }
 
-KERNEL_OF(struct split_args, split_bands_16, 256, 2) {
+/* CTAs of 256; bounds as of 304 leave registers for CTAs of the next kernel, which wait beside them. */
+enum { BAND_BOUND = 304 };
+
+KERNEL_OF(struct split_args, split_bands_16, BAND_BOUND, 2) {
     grid_launch_next();
     do_bands<16>(args);
 }
 
-KERNEL_OF(struct split_args, split_bands_8, 256, 2) {
+KERNEL_OF(struct split_args, split_bands_8, BAND_BOUND, 2) {
     grid_launch_next();
     do_bands<8>(args);
 }

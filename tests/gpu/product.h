@@ -61,8 +61,8 @@ struct product {
     int64_t shift; /* floats by which the operands miss a 256-byte boundary: shift, 2 shift, 3 shift */
     int64_t gap;   /* floats between the matrices of a batch */
     float alpha, beta;
-    bool device_scalars;
     enum inputs inputs;
+    bool device_scalars;
     bool tf32; /* owed no more than TF32's accuracy; integers then have at most its 11 bits */
 };
 
