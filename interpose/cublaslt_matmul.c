@@ -66,7 +66,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                                                .layout_d = layout_d,
                                                .workspace = {workspace, workspace_bytes},
                                                .stream = stream};
-        lt_call_describe(&call, &part, &arguments, view.real, toggles->log != LOG_OFF);
+        lt_call_describe(&call, &part, &arguments, view.real, toggles->log != LOG_OFF || toggles->kernel >= 0);
         if (!view.state) call.refused = REASON_invalid; /* a handle that nobody has made, for all we know */
         if (dispatch(&call, view)) return CUBLAS_STATUS_SUCCESS;
     }

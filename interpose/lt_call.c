@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "../policy/measured.h"
+
 /* ---- attributes ---- */
 
 static bool desc_get(const struct real_cublas *real, cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t which,
@@ -225,16 +227,33 @@ static void describe_into(struct gemm_call *call, struct lt_part *part, const st
     call->refused = reason;
 }
 
+/* By a few attributes, whatever the order of the layouts: the product of the sizes is the same. */
+static bool is_too_small(const struct lt_arguments *x, const struct real_cublas *real) {
+    int32_t op_a = CUBLAS_OP_N;
+    uint64_t rows = 0, cols = 0, k = 0;
+    int32_t batch = 1;
+    const bool read =
+        desc_get(real, x->desc, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof op_a) &&
+        layout_get(real, x->layout_d, CUBLASLT_MATRIX_LAYOUT_ROWS, &rows, sizeof rows) &&
+        layout_get(real, x->layout_d, CUBLASLT_MATRIX_LAYOUT_COLS, &cols, sizeof cols) &&
+        layout_get(real, x->layout_d, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof batch) &&
+        layout_get(real, x->layout_a, op_a == CUBLAS_OP_N ? CUBLASLT_MATRIX_LAYOUT_COLS : CUBLASLT_MATRIX_LAYOUT_ROWS,
+                   &k, sizeof k);
+    return read && measured_too_small((int64_t)rows, (int64_t)cols, (int64_t)k, batch);
+}
+
 void lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
-                      const struct real_cublas *real, bool logged) {
+                      const struct real_cublas *real, bool whole) {
     call->lt = part;
     part->workspace = x->workspace.address ? x->workspace : (struct workspace){NULL, 0};
     part->modes.stream = x->stream;
     if (!real->cublasLtMatmulDescGetAttribute || !real->cublasLtMatrixLayoutGetAttribute || !x->desc || !x->layout_a ||
         !x->layout_b || !x->layout_c || !x->layout_d)
         call->refused = REASON_invalid;
-    else if (!logged && !is_fp32(real, x->layout_a))
+    else if (!whole && !is_fp32(real, x->layout_a))
         call->refused = REASON_not_fp32;
+    else if (!whole && is_too_small(x, real))
+        call->refused = REASON_too_small;
     else
         describe_into(call, part, x, real);
 }
