@@ -245,29 +245,72 @@ template <int FLOATS> DEVICE void add_up(float (&acc)[2][FLOATS], float *sums, b
     pin(acc);
 }
 
+/* A thread's sums of a column, in the order of their rows. */
+template <int A_ALONG_K, int FLOATS>
+DEVICE void scaled_sums(float (&x)[4], const struct output &o, const float (&acc)[2][FLOATS], int j, int i) {
+#pragma unroll
+    for (int at = 0; at < 4; at++) {
+        const int half = A_ALONG_K ? at % 2 : at / 2, row = A_ALONG_K ? at / 2 : at % 2;
+        x[at] = o.s.alpha == 0.0f ? 0.0f : o.s.alpha * acc[half][4 * j + 2 * row + i];
+    }
+}
+
+/* The columns, two neighbours of every eight, four neighbouring rows in one store; `m`, `n`: the thread's first. */
+template <int A_ALONG_K, int FLOATS>
+DEVICE void store_in_quads(const struct gemm_args &g, const struct output &o, const float (&acc)[2][FLOATS], int m,
+                           int n) {
+    float *d = o.d + (int64_t)n * o.ldd + m;
+#pragma unroll
+    for (int j = 0; j < FLOATS / 4; j++) {
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            float x[4];
+            scaled_sums<A_ALONG_K>(x, o, acc, j, i);
+            if (m < g.m && n + 8 * j + i < g.n)
+                store_global_16(d + (8 * j + i) * o.ldd, make_float4(x[0], x[1], x[2], x[3]), o.past_l2);
+        }
+    }
+}
+
+/* Four lanes turn their 4 x 4 round: lane `t` of them gets the element t of each. */
+DEVICE void turn_four(float (&x)[4], int t) {
+#pragma unroll
+    for (int far = 1; far <= 2; far *= 2) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            if (i & far) continue;
+            const float got = __shfl_xor_sync(0xffffffffu, t & far ? x[i] : x[i + far], far);
+            x[i] = t & far ? got : x[i];
+            x[i + far] = t & far ? x[i + far] : got;
+        }
+    }
+}
+
 /*
- * Columns of a thread's sums, from `m`, `n` on: two neighbours of every eight columns, in each four rows, `step` apart.
- * QUADS: they can be stored as one.
+ * The same where single floats are stored, or C is read. LINES: a warp's 32 rows of a column at a time, `m` this
+ * lane's; that costs shuffles, which do not pay where another warpgroup multiplies meanwhile. Else four rows of the
+ * lane's own columns, `step` apart.
  */
-template <int QUADS, int ADD_C, int A_ALONG_K, int FLOATS>
-DEVICE void store_columns(const struct gemm_args &g, const struct output &o, const float (&acc)[2][FLOATS], int m,
-                          int n, int step) {
+template <int LINES, int ADD_C, int A_ALONG_K, int FLOATS>
+DEVICE void store_singles(const struct gemm_args &g, const struct output &o, const float (&acc)[2][FLOATS], int m,
+                          int n, int step, int thread) {
     const float *c = o.c + (int64_t)n * o.ldc + m;
     float *d = o.d + (int64_t)n * o.ldd + m;
 #pragma unroll
-    for (int j = 0; j < FLOATS / 2; j++) {
-        const int column = j / 2 * 8 + j % 2;
-        float x[4];
+    for (int j = 0; j < FLOATS / 4; j++) {
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const int half = A_ALONG_K ? i % 2 : i / 2, row = A_ALONG_K ? i / 2 : i % 2;
-            const bool inside = n + column < g.n && m + step * i < g.m;
-            x[i] = o.s.alpha == 0.0f ? 0.0f : o.s.alpha * acc[half][4 * (j / 2) + 2 * row + j % 2];
-            if (ADD_C && inside) x[i] = fmaf(o.s.beta, c[column * o.ldc + step * i], x[i]);
-            if (!QUADS && inside) d[column * o.ldd + step * i] = x[i];
+        for (int i = 0; i < 2; i++) {
+            float x[4];
+            scaled_sums<A_ALONG_K>(x, o, acc, j, i);
+            if (LINES) turn_four(x, thread % 4);
+#pragma unroll
+            for (int of = 0; of < 4; of++) {
+                const int column = 8 * j + i + (LINES ? 2 * of : 0), row = LINES ? 0 : step * of;
+                if (m + row >= g.m || n + column >= g.n) continue;
+                if (ADD_C) x[of] = fmaf(o.s.beta, c[column * o.ldc + row], x[of]);
+                d[column * o.ldd + row] = x[of];
+            }
         }
-        if (QUADS && n + column < g.n && m < g.m)
-            store_global_16(d + column * o.ldd, make_float4(x[0], x[1], x[2], x[3]), o.past_l2);
     }
 }
 
@@ -278,19 +321,20 @@ static __device__ __noinline__ void finish_stored(const struct gemm_args &g, int
 }
 
 /* A thread's sums, four of a column; `m`, `n`: the warp's first. */
-template <int A_ALONG_K, int FLOATS>
+template <int LINES, int A_ALONG_K, int FLOATS>
 DEVICE void store(const struct tf32_args &args, const float (&acc)[2][FLOATS], const struct work &w, int m, int n,
                   int thread) {
     const struct output o = output_of(args.gemm, w.split, w.batch);
     const enum tf32_order order = (enum tf32_order)args.order;
-    const int row = m + tf32_row_of(A_ALONG_K, order, thread, 0, 0), column = n + thread % 4 * 2;
+    const int first = m + tf32_row_of(A_ALONG_K, order, thread, 0, 0), own_n = n + thread % 4 * 2;
     const int step = A_ALONG_K && order == TF32_PLAIN ? TF32_GROUP_ROWS : 1;
+    const int row = LINES ? first + step * (thread % 4) : first, column = LINES ? n : own_n;
     if (o.s.beta != 0.0f)
-        store_columns<0, 1, A_ALONG_K>(args.gemm, o, acc, row, column, step);
+        store_singles<LINES, 1, A_ALONG_K>(args.gemm, o, acc, row, column, step, thread);
     else if (o.quads && step == 1)
-        store_columns<1, 0, A_ALONG_K>(args.gemm, o, acc, row, column, 1);
+        store_in_quads<A_ALONG_K>(args.gemm, o, acc, first, own_n);
     else
-        store_columns<0, 0, A_ALONG_K>(args.gemm, o, acc, row, column, step);
+        store_singles<LINES, 0, A_ALONG_K>(args.gemm, o, acc, row, column, step, thread);
     if (finishes(args.gemm) && !args.gemm.partial) finish_stored(args.gemm, w.batch, m, n, 2 * FLOATS, thread % 32);
 }
 
@@ -341,7 +385,7 @@ DEVICE void consume(const struct tf32_args &args, const uint8_t *stages, struct 
             add_up(acc, sums, w.stages > 1, warpgroup, thread);
             if (warpgroup > 0) continue;
         }
-        store<A_ALONG_K>(args, acc, w, m + thread / 32 * TF32_BOX_ROWS, n, thread);
+        store<tile::TOGETHER, A_ALONG_K>(args, acc, w, m + thread / 32 * TF32_BOX_ROWS, n, thread);
     }
 }
 
