@@ -8,7 +8,7 @@
 #include "ptx_shared.cuh"
 #include "variants.h"
 
-/* Apart, so that what few calls need leaves the registers of all others' main loops as they are (measured). */
+/* Apart, so that what few calls need before the main loop leaves all others' registers there as they are (measured). */
 DEVICE_APART const float *listed_matrix(const float *const *list, int64_t batch) {
     return list[batch];
 }
@@ -25,14 +25,10 @@ DEVICE const float *matrix_b(const struct gemm_args &args, int64_t batch) {
     return matrix;
 }
 DEVICE const float *matrix_c(const struct gemm_args &args, int64_t batch) {
-    const float *matrix = args.c + batch * args.stride_c;
-    if (args.c_list) matrix = listed_matrix(args.c_list, batch);
-    return matrix;
+    return args.c_list ? args.c_list[batch] : args.c + batch * args.stride_c;
 }
 DEVICE float *matrix_d(const struct gemm_args &args, int64_t batch) {
-    float *matrix = args.d + batch * args.stride_d;
-    if (args.d_list) matrix = (float *)listed_matrix((const float *const *)args.d_list, batch);
-    return matrix;
+    return args.d_list ? args.d_list[batch] : args.d + batch * args.stride_d;
 }
 
 /*
