@@ -173,7 +173,7 @@ static enum gemm_reason run(const struct gemm_call *c, const struct gemm_problem
         if (!scratch.address) return REASON_no_scratch;
     }
     struct gemm_args args = fill_args(c, p, plan, scratch.address);
-    args.ctas = place->traits.sm_count;
+    if (!args.ctas) args.ctas = place->traits.sm_count;
     int error = gemm_launch(plan->variant, gemm_loader_a(p), gemm_loader_b(p), args, place->modes.stream);
     if (plan->scratch_bytes) scratch_give(&scratch, place->modes.stream);
     return error ? REASON_launch_failed : REASON_routed;

@@ -165,6 +165,21 @@ DEVICE void store_quads(const struct gemm_args &args, const struct output &o, co
     }
 }
 
+/* A tile in the middle of a D that is only written: a multiplication and a quarter of a store per result. */
+template <int TM, int TN>
+DEVICE void store_whole(float *d, int64_t ldd, float alpha, bool past_l2, const float (&acc)[TN][TM]) {
+#pragma unroll
+    for (int j = 0; j < TN; j++) {
+#pragma unroll
+        for (int q = 0; q < TM / 4; q++) {
+            const float *sum = &acc[j][4 * q];
+            store_global_16(d + 16 * q, make_float4(alpha * sum[0], alpha * sum[1], alpha * sum[2], alpha * sum[3]),
+                            past_l2);
+        }
+        d += (j % 4 == 3 ? 29 : 1) * ldd;
+    }
+}
+
 /* By way of shared memory, a column at a time. */
 template <int TM, int TN>
 DEVICE void store_columns(const struct gemm_args &args, const struct output &o, float *strip,
@@ -187,18 +202,23 @@ DEVICE void store_columns(const struct gemm_args &args, const struct output &o, 
 #pragma unroll
             for (int row = 0; row < 4 * TM; row += 32) {
                 int m = m0 + row + lane;
-                if (m < args.m)
+                if (m < args.m && (4 * TM % 32 == 0 || row + lane < 4 * TM))
                     o.d[n * o.ldd + m] = scale(o.s, strip[column * LD + ((row + lane) ^ 1)], o.c + n * o.ldc + m);
             }
         }
     }
 }
 
-template <int TM, int TN>
+/* WHOLE: with a short way for tiles in the middle of a D that is only written. */
+template <int TM, int TN, int WHOLE = 0>
 DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (&acc)[TN][TM], int m0, int n0,
                        int split, int batch, int lane) {
     const struct output o = output_of(args, split, batch);
-    if (o.quads)
+    const bool inside = m0 + 4 * TM <= args.m && n0 + 8 * TN <= args.n;
+    if (WHOLE && o.quads && inside && o.s.beta == 0.0f && o.s.alpha != 0.0f)
+        store_whole<TM, TN>(o.d + (n0 + 4 * lane_along_n(lane)) * o.ldd + m0 + 4 * lane_along_m(lane), o.ldd, o.s.alpha,
+                            o.past_l2, acc);
+    else if (o.quads)
         store_quads<TM, TN>(args, o, acc, m0, n0, lane);
     else
         store_columns<TM, TN>(args, o, strip, acc, m0, n0, lane);

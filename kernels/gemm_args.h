@@ -23,7 +23,7 @@ struct gemm_args {
     float *const *d_list;
     /*
      * Split-K: [split][batch][n][ld_partial], NULL without a split. To gemm_launch, all of the plan's scratch: planes
-     * of split operands first (split.h), then the partial sums.
+     * of split operands first (split.h), then the partial sums; or what CTAs leave of tiles that they share.
      */
     float *partial;
     const float *alpha_ptr, *beta_ptr; /* device scalars, or NULL: then the values below hold */
@@ -39,7 +39,13 @@ struct gemm_args {
     int splits, k_per_split; /* k_per_split is a multiple of the CTA tile's k, but for one split */
     int tiles_m, tiles_n;
     int raster;
-    int ctas; /* most CTAs of a persistent grid, 0: one per SM */
+    int ctas; /* most CTAs of a persistent grid, 0: one per SM; of the SIMT family 0: one per tile */
+    /*
+     * Stream-K (sgemm_simt.cuh): of the last `shared_tiles` tiles each CTA takes an equal share of the k tiles, and
+     * leaves its sums at `shares`: two tiles a CTA, as the accumulators lie.
+     */
+    int shared_tiles;
+    float *shares;
 };
 
 #endif

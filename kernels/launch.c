@@ -16,20 +16,32 @@
 #define DECLARE(name, suffix, load_a, load_b) extern void name##_##suffix(void);
 #define ADDRESS(name, suffix, load_a, load_b) [load_a][load_b] = (const void *)name##_##suffix,
 #define ALL_PAIRS(name, ...)                  GEMM_LOADER_PAIRS(DECLARE, name)
-#define STREAM(name, ...)                     GEMM_STREAM_LOADER_PAIRS(DECLARE, name)
+#define FEW_PAIRS(name, ...)                  GEMM_FEW_LOADER_PAIRS(DECLARE, name)
+#define SHARES(name, ...)                     extern void name##_shares(void);
 GEMM_SIMT_VARIANTS(ALL_PAIRS)
-GEMM_STREAM_VARIANTS(STREAM)
+GEMM_SIMT_VARIANTS(SHARES)
+GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
+GEMM_STREAM_VARIANTS(FEW_PAIRS)
 GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
 #undef ALL_PAIRS
-#undef STREAM
+#undef FEW_PAIRS
+#undef SHARES
 extern void splitk_reduce(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define ALL_PAIRS(name, ...) [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
-#define STREAM(name, ...)    [VARIANT_##name] = {GEMM_STREAM_LOADER_PAIRS(ADDRESS, name)},
-    GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_STREAM_VARIANTS(STREAM) GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+#define FEW_PAIRS(name, ...) [VARIANT_##name] = {GEMM_FEW_LOADER_PAIRS(ADDRESS, name)},
+    GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS) GEMM_STREAM_VARIANTS(FEW_PAIRS)
+        GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
 #undef ALL_PAIRS
-#undef STREAM
+#undef FEW_PAIRS
+};
+
+/* Of persistent variants: the kernel that adds what CTAs left of shared tiles. */
+static const void *const shares_kernels[VARIANT_COUNT] = {
+#define SHARES(name, ...) [VARIANT_##name] = (const void *)name##_shares,
+    GEMM_SIMT_VARIANTS(SHARES)
+#undef SHARES
 };
 
 enum {
@@ -38,7 +50,8 @@ enum {
     DEFAULT_SHARED_BYTES = 48 * 1024,
     REDUCE_ROWS = 128,
     REDUCE_THREADS = 256,
-    REDUCE_COLUMNS = REDUCE_THREADS / (REDUCE_ROWS / 4)
+    REDUCE_COLUMNS = REDUCE_THREADS / (REDUCE_ROWS / 4),
+    SHARES_FLOATS = 256 * 4 /* of a CTA of simt_shares.cu */
 };
 
 static int index_of(const struct gemm_variant *variant) {
@@ -46,13 +59,14 @@ static int index_of(const struct gemm_variant *variant) {
 }
 
 /* Loads what a launch needs. This may be the first call in a process that is capturing: loading is no part of that. */
-static cudaError_t load(const void *kernel, int shared_bytes) {
+static cudaError_t load(const void *kernel, const void *shares, int shared_bytes) {
     enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     struct cudaFuncAttributes attributes;
     cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
     if (error != cudaSuccess) return error;
     error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)splitk_reduce);
+    if (error == cudaSuccess && shares) error = cudaFuncGetAttributes(&attributes, shares);
     cudaThreadExchangeStreamCaptureMode(&mode);
     return error;
 }
@@ -101,7 +115,8 @@ int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, 
     if (error != cudaSuccess) return error;
     atomic_bool *done = device < MAX_DEVICES ? &ready[device][index_of(variant)][a][b] : NULL;
     if (done && atomic_load_explicit(done, memory_order_acquire)) return cudaSuccess;
-    error = load(kernels[index_of(variant)][a][b], gemm_variant_shared_bytes(variant, a, b));
+    error = load(kernels[index_of(variant)][a][b], shares_kernels[index_of(variant)],
+                 gemm_variant_shared_bytes(variant, a, b));
     if (error != cudaSuccess) {
         cudaGetLastError(); /* not the program's error: it must not find it */
         return error;
@@ -118,6 +133,19 @@ static cudaError_t launch(const void *kernel, dim3 grid, int threads, int shared
     return error;
 }
 
+/* A CTA per tile, or as many as stay; then what they shared is added. */
+static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                               struct gemm_args *args, cudaStream_t stream) {
+    const int tiles = args->tiles_m * args->tiles_n * args->splits * args->batch;
+    const int room = gemm_variant_persists(v) && args->ctas > 0 ? args->ctas : tiles;
+    args->ctas = args->shared_tiles || tiles > room ? room : tiles;
+    cudaError_t error = launch(kernels[index_of(v)][a][b], (dim3){(unsigned)args->ctas, 1, 1}, v->threads,
+                               gemm_variant_shared_bytes(v, a, b), args, stream);
+    if (error != cudaSuccess || !args->shared_tiles) return error;
+    dim3 grid = {(unsigned)(v->bm * v->bn / SHARES_FLOATS), (unsigned)args->shared_tiles, 1};
+    return launch(shares_kernels[index_of(v)], grid, SHARES_FLOATS / 4, 0, args, stream);
+}
+
 static cudaError_t launch_reduce(struct gemm_args *args, cudaStream_t stream) {
     /* splitk_reduce.cu: a block's warps take a column each, or share one where there are many splits. */
     int columns = args->splits > REDUCE_COLUMNS ? 1 : REDUCE_COLUMNS, groups = (args->n + columns - 1) / columns;
@@ -129,8 +157,9 @@ static cudaError_t launch_reduce(struct gemm_args *args, cudaStream_t stream) {
 static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                   struct gemm_args *args, cudaStream_t stream) {
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
-    cudaError_t error =
-        launch(kernels[index_of(v)][a][b], grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
+    cudaError_t error = v->family == FAMILY_SIMT ? launch_simt(v, a, b, args, stream)
+                                                 : launch(kernels[index_of(v)][a][b], grid, v->threads,
+                                                          gemm_variant_shared_bytes(v, a, b), args, stream);
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, stream) : error;
 }
 
@@ -169,9 +198,12 @@ int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gem
     if (variant->family == FAMILY_TF32_WGMMA) return launch_tf32(variant, a, b, &args, stream);
     if (variant->family == FAMILY_STREAM) return launch_stream(variant, a, b, &args, stream);
     cudaError_t error = gemm_launch_prepare(variant, a, b);
+    const int64_t fit = INT32_MAX / ((int64_t)args.tiles_m * args.tiles_n * args.splits);
+    const int most = fit > MAX_GRID_YZ ? MAX_GRID_YZ : fit > 1 ? (int)fit : 1; /* in one launch */
     int left = args.batch;
+    if (args.shared_tiles) args.shares = args.partial, args.partial = NULL;
     while (error == cudaSuccess && left > 0) {
-        args.batch = left < MAX_GRID_YZ ? left : MAX_GRID_YZ;
+        args.batch = left < most ? left : most;
         error = launch_batches(variant, a, b, &args, stream);
         left -= args.batch;
         args.a += args.batch * args.stride_a;

@@ -2,13 +2,18 @@
 #include "sgemm_simt.cuh"
 
 /* With more registers than this the compiler moves accumulators about, and their banks collide. */
-#define REGISTERS(threads, ctas) (65536 / ((threads) * (ctas)) < 232 ? 65536 / ((threads) * (ctas)) : 232)
+#define REGISTERS(threads, ctas) (65536 / ((threads) * (ctas)) < 248 ? 65536 / ((threads) * (ctas)) : 248)
 
 #define KERNEL_FOR(name, bm, bn, bk, tm, tn, stages, threads, ctas, wide, suffix, load_a, load_b)                      \
     KERNEL_WITH_REGISTERS(name##_##suffix, threads, REGISTERS(threads, ctas)) {                                        \
-        sgemm_simt<bm, bn, bk, tm, tn, stages, load_a, load_b, wide>(args);                                            \
+        sgemm_simt<bm, bn, bk, tm, tn, stages, (threads) * (tm) * (tn) / ((bm) * (bn)), load_a, load_b, wide>(args);   \
     }
 
 #define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
     GEMM_LOADER_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
 GEMM_SIMT_VARIANTS(VARIANT)
+#undef VARIANT
+
+#define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
+    GEMM_FEW_LOADER_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
+GEMM_SIMT_FEW_VARIANTS(VARIANT)

@@ -38,87 +38,275 @@ DEVICE void multiply_add(float (&acc)[TN][TM], const float *a, const float *b) {
     }
 }
 
-template <int BM, int BN, int BK, int TM, int TN, int STAGES, int LOAD_A, int LOAD_B, int WIDE>
+/* ---- what becomes of a thread's sums ---- */
+
+/* Slices of a CTA, which summed over different k, are added in a fixed order by way of shared memory: 3 + 1, 2 + 0...
+ */
+template <int TM, int TN, int THREADS, int SLICES>
+DEVICE void add_slices(float *shared, float (&acc)[TN][TM], int thread, int slice) {
+    static const int QUADS = TM / 4 * TN;
+    float4 *const sums = (float4 *)shared + thread;
+    cp_async_wait<0>();
+#pragma unroll
+    for (int half = SLICES / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (slice >= half && slice < 2 * half)
+#pragma unroll
+            for (int q = 0; q < QUADS; q++) {
+                const float *x = &acc[q / (TM / 4)][q % (TM / 4) * 4];
+                sums[((slice - half) * QUADS + q) * THREADS] = make_float4(x[1], x[0], x[3], x[2]);
+            }
+        __syncthreads();
+        if (slice < half)
+#pragma unroll
+            for (int q = 0; q < QUADS; q++) {
+                float *x = &acc[q / (TM / 4)][q % (TM / 4) * 4];
+                const float4 other = sums[(slice * QUADS + q) * THREADS];
+                x[1] += other.x, x[0] += other.y, x[3] += other.z, x[2] += other.w;
+            }
+    }
+}
+
+/* The sums of a piece of a tile, as the accumulators lie: quad after quad, all threads side by side. */
+template <int FLOATS, int TM, int TN, int THREADS>
+DEVICE void store_share(const struct gemm_args &args, const float (&acc)[TN][TM], int share, int thread) {
+    float4 *const to = (float4 *)(args.shares + (int64_t)share * FLOATS) + thread;
+#pragma unroll
+    for (int q = 0; q < TM / 4 * TN; q++) {
+        const float *x = &acc[q / (TM / 4)][q % (TM / 4) * 4];
+        to[q * THREADS] = make_float4(x[1], x[0], x[3], x[2]);
+    }
+}
+
+/* ---- which tiles, and which part of K, a CTA works on ---- */
+
+/* One piece of work: a tile of C over a range of K. */
+struct simt_work {
+    int m0, n0, split, batch;
+    int k_begin, k_count;
+    int share; /* where its sums go in gemm_args.shares, negative: it is all of a tile or of a split */
+};
+
+/* A CTA's pieces in turn: whole tiles, a grid apart, then its share of the k tiles of those that all CTAs share. */
+struct simt_works {
+    int whole_tiles; /* of the product */
+    int whole, count;
+    int k_tiles;    /* of a shared tile */
+    int begin, end; /* the share, in k tiles, counted on from tile to tile */
+};
+
+template <int BK> DEVICE struct simt_works simt_works_of(const struct gemm_args &args, int cta, int ctas) {
+    struct simt_works w;
+    w.whole_tiles = args.tiles_m * args.tiles_n * args.splits * args.batch - args.shared_tiles;
+    w.whole = w.count = w.whole_tiles > cta ? (w.whole_tiles - 1 - cta) / ctas + 1 : 0;
+    w.k_tiles = (args.k - 1) / BK + 1;
+    w.begin = w.end = 0;
+    if (args.shared_tiles) {
+        const int64_t all = (int64_t)args.shared_tiles * w.k_tiles;
+        w.begin = (int)(all * cta / ctas);
+        w.end = (int)(all * (cta + 1) / ctas);
+        if (w.begin < w.end) w.count += w.begin / w.k_tiles == (w.end - 1) / w.k_tiles ? 1 : 2;
+    }
+    return w;
+}
+
+/* The short k tile, if there is one, comes first: the main loop then has no predicates. */
+template <int BM, int BN, int BK>
+DEVICE struct simt_work simt_work_at(const struct gemm_args &args, const volatile struct simt_works &w, int index) {
+    const int cta = blockIdx.x, ctas = gridDim.x;
+    struct simt_work x;
+    int unit = cta + index * ctas, tile_m, tile_n;
+    x.share = -1;
+    if (index >= w.whole) {
+        const int part = index - w.whole, tile = w.begin / w.k_tiles + part, first = tile * w.k_tiles;
+        const int from = (part ? first : w.begin) - first, to = min(w.end - first, w.k_tiles);
+        const int short_k = args.k - (w.k_tiles - 1) * BK;
+        unit = w.whole_tiles + tile;
+        if (from > 0 || to < w.k_tiles) x.share = 2 * cta + part;
+        x.k_begin = from ? short_k + (from - 1) * BK : 0;
+        x.k_count = short_k + (to - 1) * BK - x.k_begin;
+    }
+    const int tiles = args.tiles_m * args.tiles_n, plane = unit / tiles;
+    raster_tile(args, unit - plane * tiles, &tile_m, &tile_n);
+    x.batch = plane / args.splits;
+    x.split = plane - x.batch * args.splits;
+    x.m0 = tile_m * BM;
+    x.n0 = tile_n * BN;
+    if (index < w.whole) {
+        x.k_begin = x.split * args.k_per_split;
+        x.k_count = min(args.k - x.k_begin, args.k_per_split);
+    }
+    return x;
+}
+
+/*
+ * What a CTA notes of the pieces under way, from the first copy to the last store: of as many as there are stages, and
+ * one that a slower warp still stores. Every thread notes the same: none waits for another.
+ */
+enum { WORKS_AHEAD = 8 };
+struct simt_noted {
+    int m0, n0, split, batch, share, k_tiles;
+};
+struct simt_plan {
+    struct simt_works works;
+    struct simt_noted work[WORKS_AHEAD];
+};
+
+DEVICE void simt_note(volatile struct simt_noted &to, const struct simt_work &x, int k_tiles) {
+    to.m0 = x.m0;
+    to.n0 = x.n0;
+    to.split = x.split;
+    to.batch = x.batch;
+    to.share = x.share;
+    to.k_tiles = k_tiles;
+}
+
+/* The copies of a CTA, which run ahead of its sums, into its next pieces of work too. */
+template <class LOADER_A, class LOADER_B> struct simt_copies {
+    LOADER_A a;
+    LOADER_B b;
+    int aimed;   /* pieces of work that were begun */
+    int left;    /* k tiles of the last of them that are still to be copied */
+    int short_k; /* k of its first one, if that is next and short */
+
+    template <int BM, int BN, int BK>
+    DEVICE_MEMBER void aim(const struct gemm_args &args, volatile struct simt_plan &plan) {
+        const struct simt_work x = simt_work_at<BM, BN, BK>(args, plan.works, aimed);
+        left = (x.k_count + BK - 1) / BK;
+        simt_note(plan.work[aimed % WORKS_AHEAD], x, left);
+        aimed++;
+        short_k = x.k_count % BK;
+        a.aim(matrix_a(args, x.batch), args.lda, x.m0, args.m, x.k_begin, x.k_count);
+        b.aim(matrix_b(args, x.batch), args.ldb, x.n0, args.n, x.k_begin, x.k_count);
+    }
+
+    DEVICE_MEMBER void copy_short(uint32_t stage) {
+        a.copy_short(stage, short_k);
+        b.copy_short(stage, short_k);
+        short_k = 0;
+        left--;
+    }
+};
+
+/* ---- the kernel ---- */
+
+template <int BM, int BN, int BK, int TM, int TN, int STAGES, int SLICES, int LOAD_A, int LOAD_B, int WIDE>
 DEVICE void sgemm_simt(const struct gemm_args &args) {
-    static const int WARPS_M = BM / (4 * TM), WARPS_N = BN / (8 * TN), THREADS = 32 * WARPS_M * WARPS_N;
+    static const int WARPS_M = BM / (4 * TM), WARPS_N = BN / (8 * TN), WARPS = WARPS_M * WARPS_N;
+    static const int THREADS = 32 * WARPS * SLICES, STEPS = BK / SLICES;
     typedef operand_loader<LOAD_A, BM, BK, THREADS, WIDE> loader_a;
     typedef operand_loader<LOAD_B, BN, BK, THREADS, WIDE> loader_b;
     static const uint32_t STAGE_BYTES = loader_a::STAGE_BYTES + loader_b::STAGE_BYTES;
 
     SHARED_MEMORY(shared);
     const uint32_t stage_a = shared_at(shared), stage_b = stage_a + loader_a::STAGE_BYTES;
-    const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
+    static const int STAGE_FLOATS = STAGES * STAGE_BYTES / 4, ADDED = SLICES / 2 * BM * BN;
+    static_assert(sizeof(struct simt_plan) <= 4 * GEMM_SIMT_NOTES && STAGES < WORKS_AHEAD, "the notes have room");
+    float *const strips = shared + (STAGE_FLOATS > ADDED ? STAGE_FLOATS : ADDED);
+    const int thread = threadIdx.x, warp = thread / 32 % WARPS, slice = thread / 32 / WARPS, lane = thread % 32;
     const int lane_m = lane_along_m(lane), lane_n = lane_along_n(lane);
     const int warp_m = warp % WARPS_M * 4 * TM, warp_n = warp / WARPS_M * 8 * TN;
+    /* What the main loop does not need lies in shared memory: registers are for accumulators. */
+    volatile struct simt_plan &plan = *(volatile struct simt_plan *)(strips + WARPS * stage_floats<TM>());
+    const struct simt_works mine = simt_works_of<BK>(args, blockIdx.x, gridDim.x);
+    const int works = mine.count;
+    if (works == 0) return;
+    plan.works.whole_tiles = mine.whole_tiles;
+    plan.works.whole = mine.whole;
+    plan.works.k_tiles = mine.k_tiles;
+    plan.works.begin = mine.begin;
+    plan.works.end = mine.end;
 
-    int tile_m, tile_n;
-    raster_tile(args, blockIdx.x, &tile_m, &tile_n);
-    const int m0 = tile_m * BM, n0 = tile_n * BN;
-    const int split = blockIdx.y, batch = blockIdx.z;
-    const int k_begin = split * args.k_per_split;
-    const int k_count = min(args.k - k_begin, args.k_per_split);
-    const int k_tiles = (k_count + BK - 1) / BK;
-
-    loader_a load_a;
-    loader_b load_b;
-    load_a.init(matrix_a(args, batch), args.lda, m0, args.m, k_begin, k_count, thread, stage_a);
-    load_b.init(matrix_b(args, batch), args.ldb, n0, args.n, k_begin, k_count, thread, stage_b);
-
-    float acc[TN][TM];
-#pragma unroll
-    for (int j = 0; j < TN; j++)
-#pragma unroll
-        for (int i = 0; i < TM; i++) acc[j][i] = 0.0f;
-
-    /* The short k tile, if there is one, comes first: the main loop then has no predicates. */
-    if (k_tiles > 0) {
-        const int first = k_count - (k_tiles - 1) * BK;
-        load_a.copy_short(first);
-        load_b.copy_short(first);
-    }
-    cp_async_commit();
-    for (int stage = 1; stage < STAGES - 1; stage++) {
-        load_a.copy(stage * STAGE_BYTES, stage < k_tiles);
-        load_b.copy(stage * STAGE_BYTES, stage < k_tiles);
+    simt_copies<loader_a, loader_b> copies;
+    copies.a.place(thread, stage_a);
+    copies.b.place(thread, stage_b);
+    copies.aimed = 0;
+    copies.template aim<BM, BN, BK>(args, plan);
+#pragma unroll 1
+    for (int stage = 0; stage < STAGES - 1; stage++) {
+        if (copies.left == 0 && copies.aimed < works) copies.template aim<BM, BN, BK>(args, plan);
+        if (copies.short_k) {
+            copies.copy_short(stage * STAGE_BYTES);
+        } else if (copies.left) {
+            copies.a.copy(stage * STAGE_BYTES);
+            copies.b.copy(stage * STAGE_BYTES);
+            copies.left--;
+        }
         cp_async_commit();
     }
 
     /* Stages count in bytes, the same for all threads; a tile's copies go where the tile before it was read. */
     uint32_t read = 0, write = (STAGES - 1) * STAGE_BYTES;
-    float a[2][TM], b[2][TN];
-    const uint32_t from_a = kept(stage_a + 4 * (warp_m + 4 * lane_m));
-    const uint32_t from_b = kept(stage_b + 4 * (warp_n + 4 * lane_n));
+    float a[2][TM], b[2][TN], acc[TN][TM];
+    const uint32_t from_a = kept(stage_a + 4 * (warp_m + 4 * lane_m + slice * STEPS * loader_a::LD));
+    const uint32_t from_b = kept(stage_b + 4 * (warp_n + 4 * lane_n + slice * STEPS * loader_b::LD));
     cp_async_wait<STAGES - 2>();
     __syncthreads();
-    if (k_tiles > 0) {
-        load_fragment_a<TM>(a[0], from_a);
-        load_fragment_b<TN>(b[0], from_b);
-    }
 
-    for (int left = k_tiles; left > 0; left--) {
+#pragma unroll 1
+    for (int index = 0; index < works; index++) {
 #pragma unroll
-        for (int kk = 0; kk < BK; kk++) {
-            load_a.copy_step(write, kk, left >= STAGES);
-            load_b.copy_step(write, kk, left >= STAGES);
-            if (kk == BK - 1) {
-                /* The next tile has landed for this thread; the barrier says so for all, and that this one is read. */
-                cp_async_commit();
-                cp_async_wait<STAGES - 2>();
-                __syncthreads();
-                write = read;
-                read = read == (STAGES - 1) * STAGE_BYTES ? 0 : read + STAGE_BYTES;
-            }
-            const int next = (kk + 1) % BK;
-            load_fragment_a<TM>(a[(kk + 1) % 2], from_a + read + 4 * next * loader_a::LD);
-            multiply_add<0, TN / 2>(acc, a[kk % 2], b[kk % 2]);
-            load_fragment_b<TN>(b[(kk + 1) % 2], from_b + read + 4 * next * loader_b::LD);
-            multiply_add<TN / 2, TN>(acc, a[kk % 2], b[kk % 2]);
+        for (int j = 0; j < TN; j++)
+#pragma unroll
+            for (int i = 0; i < TM; i++) acc[j][i] = 0.0f;
+        load_fragment_a<TM>(a[0], from_a + read);
+        load_fragment_b<TN>(b[0], from_b + read);
+        if (copies.aimed == index) { /* nothing is copied without k, nor does any barrier hold the warps together */
+            __syncthreads();
+            copies.template aim<BM, BN, BK>(args, plan);
         }
+        /* As many k tiles at a time as nothing but copies and sums are to be done for. */
+        int left = plan.work[index % WORKS_AHEAD].k_tiles;
+#pragma unroll 1
+        while (left > 0) {
+            if (copies.left == 0 && copies.aimed < works) copies.template aim<BM, BN, BK>(args, plan);
+            int run = left;
+            const bool copying = copies.left > 0 && !copies.short_k;
+            if (copies.short_k) {
+                copies.copy_short(write);
+                copies.a.back();
+                copies.b.back();
+                run = 1;
+            } else if (copying) {
+                run = min(left, copies.left);
+                copies.left -= run;
+            }
+            left -= run;
+#pragma unroll 1
+            for (; run > 0; run--) {
+#pragma unroll
+                for (int kk = 0; kk < STEPS; kk++) {
+                    copies.a.template copy_step<STEPS>(write, kk, copying);
+                    copies.b.template copy_step<STEPS>(write, kk, copying);
+                    if (kk == STEPS - 1) {
+                        /* The next tile has landed for this thread; the barrier says so for all, and that this one is
+                         * read. */
+                        cp_async_commit();
+                        cp_async_wait<STAGES - 2>();
+                        __syncthreads();
+                        write = read;
+                        read = read == (STAGES - 1) * STAGE_BYTES ? 0 : read + STAGE_BYTES;
+                    }
+                    const int next = (kk + 1) % STEPS;
+                    load_fragment_a<TM>(a[(kk + 1) % 2], from_a + read + 4 * next * loader_a::LD);
+                    multiply_add<0, TN / 2>(acc, a[kk % 2], b[kk % 2]);
+                    load_fragment_b<TN>(b[(kk + 1) % 2], from_b + read + 4 * next * loader_b::LD);
+                    multiply_add<TN / 2, TN>(acc, a[kk % 2], b[kk % 2]);
+                }
+            }
+        }
+        if (SLICES > 1) {
+            add_slices<TM, TN, 32 * WARPS, SLICES>(shared, acc, thread % (32 * WARPS), slice);
+            if (slice) return; /* such a CTA has one piece of work */
+        }
+        const volatile struct simt_noted &work = plan.work[index % WORKS_AHEAD];
+        if (work.share >= 0)
+            store_share<BM * BN, TM, TN, THREADS>(args, acc, work.share, thread);
+        else
+            store_tile<TM, TN, 1>(args, strips + warp * stage_floats<TM>(), acc, work.m0 + warp_m, work.n0 + warp_n,
+                                  work.split, work.batch, lane);
     }
-
     cp_async_wait<0>();
-    __syncthreads();
-    store_tile<TM, TN>(args, shared + warp * stage_floats<TM>(), acc, m0 + warp_m, n0 + warp_n, split, batch, lane);
 }
 
 #endif

@@ -10,5 +10,5 @@
     }
 
 #define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
-    GEMM_STREAM_LOADER_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
+    GEMM_FEW_LOADER_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
 GEMM_STREAM_VARIANTS(VARIANT)

@@ -125,11 +125,11 @@ DEVICE void sgemm_stream(const struct gemm_args &args) {
                 load_a.init(matrix, args.lda, then.m * BM, args.m, 0, args.k, thread, tile_a);
             else
                 load_a.tile = (const char *)(matrix + then.m * BM * (loader_a::ALONG_K ? args.lda : 1));
-            load_a.copy_short(args.k);
+            load_a.copy_short(0, args.k);
             if (then.m == 0 || index < first) {
                 load_b.init(args.b + then.batch * args.stride_b, args.ldb, then.n * BN, args.n, 0, args.k, thread,
                             tile_b);
-                load_b.copy_short(args.k);
+                load_b.copy_short(0, args.k);
             }
             cp_async_commit();
             was_edge = edge;

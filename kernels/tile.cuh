@@ -68,14 +68,16 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_lo
     typedef typename offset<WIDE>::type offset_type;
     static const bool ALONG_K = LOAD == LOAD_K4;
     static const int VECTOR = LOAD == LOAD_MN16 ? 4 : 1;
-    static const int LD = EXTENT + (ALONG_K ? 4 : 0);
+    /* Along mn, copies are a power of two to a row: some of them past the tile, where nobody reads. */
+    static const int WIDTH = ALONG_K || (EXTENT & (EXTENT - 1)) == 0 ? EXTENT : EXTENT < 128 ? 128 : 256;
+    static const int LD = WIDTH + (ALONG_K ? 4 : 0);
     static const int STAGE_BYTES = 4 * BK * LD;
-    static const int SIDE = (ALONG_K ? BK : EXTENT) / VECTOR; /* copies along the contiguous side */
-    static const int FAST = SIDE < THREADS ? SIDE : THREADS;  /* of them, in one round */
+    static const int SIDE = (ALONG_K ? BK : WIDTH) / VECTOR; /* copies along the contiguous side */
+    static const int FAST = SIDE < THREADS ? SIDE : THREADS; /* of them, in one round */
     static const int ROUNDS = SIDE / FAST;
     static const int STEP = THREADS / FAST; /* rows of the other side per round */
-    static const int COUNT = EXTENT * BK / VECTOR / THREADS;
-    static_assert(THREADS % FAST == 0 && SIDE % FAST == 0 && COUNT * VECTOR * THREADS == EXTENT * BK,
+    static const int COUNT = WIDTH * BK / VECTOR / THREADS;
+    static_assert(THREADS % FAST == 0 && SIDE % FAST == 0 && COUNT * VECTOR * THREADS == WIDTH * BK,
                   "the tile divides among threads");
 
     const char *tile;      /* first element of the k tile that is copied next */
@@ -84,12 +86,14 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_lo
     int fast, slow;        /* this thread's first copy */
     uint32_t to;           /* where it goes: address in the operand's first stage */
 
-    /* mn0: first row (A) or column (B) of the tile; mn_end: their number in the matrix; k_count: from k0 on. */
-    DEVICE_MEMBER void init(const float *matrix, int64_t ld, int mn0, int mn_end, int k0, int k_count, int thread,
-                            uint32_t stage) {
+    DEVICE_MEMBER void place(int thread, uint32_t stage) {
         fast = thread % FAST * VECTOR;
         slow = thread / FAST;
         to = kept(stage + 4 * (ALONG_K ? fast * LD + slow : slow * LD + fast));
+    }
+
+    /* mn0: first row (A) or column (B) of the tile; mn_end: their number in the matrix; k_count: from k0 on. */
+    DEVICE_MEMBER void aim(const float *matrix, int64_t ld, int mn0, int mn_end, int k0, int k_count) {
         /* Rows past the edge read the last valid one: their results are never stored, so no predicate is needed. */
         const int last = mn_end - mn0 - (ALONG_K ? 1 : VECTOR);
         const int last_k = k_count - (ALONG_K ? VECTOR : 1); /* matters when all there is of k is one short tile */
@@ -109,35 +113,45 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int WIDE> struct operand_lo
         return to + stage + 4 * (ALONG_K ? along * LD + row : row * LD + along);
     }
 
+    DEVICE_MEMBER void init(const float *matrix, int64_t ld, int mn0, int mn_end, int k0, int k_count, int thread,
+                            uint32_t stage) {
+        place(thread, stage);
+        aim(matrix, ld, mn0, mn_end, k0, k_count);
+    }
+
     /* The first k tile may be short (`k_count` < BK): what is missing becomes zeros. */
-    DEVICE_MEMBER void copy_short(int k_count) {
+    DEVICE_MEMBER void copy_short(uint32_t stage, int k_count) {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
             const bool inside = (ALONG_K ? fast + i % ROUNDS * FAST * VECTOR : slow + i / ROUNDS * STEP) < k_count;
             if (VECTOR == 4)
-                cp_async_16_fill(destination(0, i), tile + at[i], inside);
+                cp_async_16_fill(destination(stage, i), tile + at[i], inside);
             else
-                cp_async_4_fill(destination(0, i), tile + at[i], inside);
+                cp_async_4_fill(destination(stage, i), tile + at[i], inside);
         }
         tile += (int64_t)k_count * (step / BK);
     }
 
-    /* The part of a whole tile's copies that goes with step `kk` of BK; none of it where not `yes`. */
-    DEVICE_MEMBER void copy_step(uint32_t stage, int kk, bool yes) {
+    /* Before copy_steps that copy nothing: they go on by a tile all the same. */
+    DEVICE_MEMBER void back(void) {
+        tile -= step;
+    }
+
+    /* The part of a whole tile's copies that goes with step `kk` of STEPS; none of it where not `yes`. */
+    template <int STEPS> DEVICE_MEMBER void copy_step(uint32_t stage, int kk, bool yes) {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            if (i * BK / COUNT != kk) continue;
+            if (i * STEPS / COUNT != kk) continue;
             if (VECTOR == 4)
                 cp_async_16_to(destination(stage, i), tile + at[i], yes);
             else
                 cp_async_4_to(destination(stage, i), tile + at[i], yes);
         }
-        if (kk == BK - 1) tile += step;
+        if (kk == STEPS - 1) tile += step;
     }
 
-    DEVICE_MEMBER void copy(uint32_t stage, bool yes) {
-#pragma unroll
-        for (int kk = 0; kk < BK; kk++) copy_step(stage, kk, yes);
+    DEVICE_MEMBER void copy(uint32_t stage) {
+        copy_step<1>(stage, 0, true);
     }
 };
 

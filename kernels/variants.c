@@ -13,13 +13,21 @@ const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
 
 int gemm_variant_takes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
 #define PAIR(unused, suffix, load_a, load_b) || (a == (load_a) && b == (load_b))
-    return v->family != FAMILY_STREAM GEMM_STREAM_LOADER_PAIRS(PAIR, unused);
+    const int any = v->family != FAMILY_STREAM && (v->bm & (v->bm - 1)) == 0;
+    return any GEMM_FEW_LOADER_PAIRS(PAIR, unused);
 #undef PAIR
 }
 
-/* The transposing loader pads each row of its tile by four floats (tile.cuh). */
+/* A row of a tile (tile.cuh): padded by four floats where copies transpose, else a power of two. */
 static int row_floats(int extent, enum gemm_loader loader) {
-    return extent + (loader == LOAD_K4 ? 4 : 0);
+    if (loader == LOAD_K4) return extent + 4;
+    return (extent & (extent - 1)) == 0 ? extent : extent < 128 ? 128 : 256;
+}
+
+/* sgemm_simt.cuh: stages, where slices are added too; a strip per warp that stores; what is noted of pieces of work. */
+static int simt_floats(const struct gemm_variant *v, int stages) {
+    const int slices = gemm_variant_slices(v), added = slices / 2 * v->bm * v->bn;
+    return (stages > added ? stages : added) + v->threads / 32 / slices * 8 * (4 * v->tm + 16) + GEMM_SIMT_NOTES;
 }
 
 /* A tile of one operand for the tensor cores, rows padded against bank conflicts (mma_loader.cuh). */
@@ -32,6 +40,7 @@ int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, 
     if (v->family == FAMILY_TF32_WGMMA) return TF32_SHARED_BYTES;
     int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
     if (v->family == FAMILY_STREAM) return (stages + row_floats(v->bn, b)) * 4; /* fragments are read a row ahead */
+    if (v->family == FAMILY_SIMT) return simt_floats(v, stages) * 4;
     if (v->family == FAMILY_TF32_MMA)
         stages = v->stages * (mma_tile_floats(v->bm, v->bk, a, 4) + mma_tile_floats(v->bn, v->bk, b, 8));
     int epilogue = v->threads / 32 * 8 * (4 * v->tm + 16); /* epilogue.cuh: one strip per warp */

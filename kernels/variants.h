@@ -15,12 +15,18 @@
 #ifndef FASTGEMM_VARIANTS_H
 #define FASTGEMM_VARIANTS_H
 
+#include <stdint.h>
+
 #define GEMM_SIMT_VARIANTS(VARIANT)                                                                                    \
     VARIANT(sgemm_simt_256x128x8, SIMT, IEEE, 80, 256, 128, 8, 8, 16, 4, 256, 1, 0)                                    \
     VARIANT(sgemm_simt_128x128x8, SIMT, IEEE, 80, 128, 128, 8, 8, 16, 4, 128, 2, 0)                                    \
     VARIANT(sgemm_simt_64x128x8, SIMT, IEEE, 80, 64, 128, 8, 8, 16, 3, 64, 4, 0)                                       \
+    VARIANT(sgemm_simt_64x128x32, SIMT, IEEE, 80, 64, 128, 32, 8, 16, 3, 256, 1, 0)                                    \
     VARIANT(sgemm_simt_64x64x8, SIMT, IEEE, 80, 64, 64, 8, 8, 4, 4, 128, 4, 1)                                         \
     VARIANT(sgemm_simt_64x32x16, SIMT, IEEE, 80, 64, 32, 16, 8, 4, 3, 64, 4, 0)
+
+/* For those pairs of loaders that their registers hold: a tile whose sides are no powers of two. */
+#define GEMM_SIMT_FEW_VARIANTS(VARIANT) VARIANT(sgemm_simt_192x96x16, SIMT, IEEE, 80, 192, 96, 16, 12, 12, 3, 256, 1, 0)
 
 /* All of K, up to bk, in shared memory, and persistent CTAs. */
 #define GEMM_STREAM_VARIANTS(VARIANT)                                                                                  \
@@ -48,10 +54,8 @@
 
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
     GEMM_SIMT_VARIANTS(VARIANT)                                                                                        \
-    GEMM_STREAM_VARIANTS(VARIANT)                                                                                      \
-    GEMM_SPLIT_VARIANTS(VARIANT)                                                                                       \
-    GEMM_TF32_MMA_VARIANTS(VARIANT)                                                                                    \
-    GEMM_TF32_WGMMA_VARIANTS(VARIANT)
+    GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)                         \
+        GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 
 /*
  *   SIMT    fp32 FFMA
@@ -86,8 +90,8 @@ enum gemm_loader { LOAD_MN16, LOAD_MN4, LOAD_K4, LOADER_COUNT };
     X(__VA_ARGS__, ts, LOAD_K4, LOAD_MN4)                                                                              \
     X(__VA_ARGS__, tt, LOAD_K4, LOAD_K4)
 
-/* Those of the streaming family: with more 4-byte copies it would need more registers than there are. */
-#define GEMM_STREAM_LOADER_PAIRS(X, ...)                                                                               \
+/* Those of variants that with more 4-byte copies would need more registers than there are. */
+#define GEMM_FEW_LOADER_PAIRS(X, ...)                                                                                  \
     X(__VA_ARGS__, vv, LOAD_MN16, LOAD_MN16)                                                                           \
     X(__VA_ARGS__, vt, LOAD_MN16, LOAD_K4)                                                                             \
     X(__VA_ARGS__, tv, LOAD_K4, LOAD_MN16)
@@ -122,6 +126,27 @@ static inline int gemm_family_wgmma(enum gemm_family family) {
 /* Whether a batch may be given by arrays of pointers. */
 static inline int gemm_family_takes_pointers(enum gemm_family family) {
     return family == FAMILY_SIMT || family == FAMILY_TF32_MMA;
+}
+
+/*
+ * In how many slices the warps of a CTA share each k tile: more threads than the tile has thread tiles. Such CTAs fill
+ * the SMs where a product has few tiles; they take one tile each.
+ */
+static inline int gemm_variant_slices(const struct gemm_variant *v) {
+    return v->family == FAMILY_SIMT ? v->threads * v->tm * v->tn / (v->bm * v->bn) : 1;
+}
+
+/* Floats of shared memory in which a SIMT CTA notes its pieces of work (sgemm_simt.cuh). */
+enum { GEMM_SIMT_NOTES = 64 };
+
+/* Whether CTAs stay, to work on several tiles, and may share the last of them (stream-K). */
+static inline int gemm_variant_persists(const struct gemm_variant *v) {
+    return v->family == FAMILY_SIMT && gemm_variant_slices(v) == 1;
+}
+
+/* Floats of scratch that `ctas` CTAs need to share tiles: what is left of two tiles each. */
+static inline int64_t gemm_variant_share_floats(const struct gemm_variant *v, int ctas) {
+    return (int64_t)2 * ctas * v->bm * v->bn;
 }
 
 /* Whether a variant has a kernel for these loaders. */

@@ -39,7 +39,9 @@ static const double TF32_MMA_START_K = 110;
 static const double PACK_BANDWIDTH = 0.68; /* of the chip's */
 static const double TF32_BANDWIDTH = 0.84; /* of the chip's, where bytes decide and large tiles are full */
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
-static const double L2_BYTES_PER_S = 4.5e12; /* partial sums mostly stay in L2 */
+static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
+static const double SHARE_BYTES_PER_S = 2.6e12; /* the same where all CTAs write theirs at once */
+static const double FFMA_UNHIDDEN = 0.1; /* of the shorter of arithmetic and memory, that the longer does not hide */
 
 int64_t gemm_split_ld(const struct gemm_problem *p) {
     return times(ceil_div(p->m, 4), 4);
@@ -111,8 +113,9 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
+    if (gemm_variant_slices(v) > 1) return v->bm * v->bn > 16384 ? 0.85 : 0.83;
     int tile = v->tm * v->tn;
-    if (tile >= 128) return v->ctas_per_sm == 2 ? 0.83 : 0.82;
+    if (tile >= 128) return v->ctas_per_sm == 2 ? 0.83 : v->ctas_per_sm == 1 ? 0.82 : 0.815;
     if (tile >= 64) return 0.80;
     return v->bn >= 64 ? 0.70 : 0.68;
 }
@@ -129,10 +132,12 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
     return PASSES_S + bytes * elements / (0.75 * d->dram_bytes_per_s);
 }
 
+/* In k steps; a CTA that has an SM to itself and a small tile is as long about it as one with a large tile. */
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
     if (v->family == FAMILY_TF32_MMA) return TF32_MMA_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
+    if (gemm_variant_slices(v) > 1) return CTA_START_K * (256.0 * 128) / (v->bm * v->bn);
     if (v->family != FAMILY_TF32_WGMMA) return CTA_START_K;
     if (v->bm == v->bn) return TF32_START_K_IN_TURNS;
     return (p->m | p->ldd) % 4 ? TF32_START_K_SINGLE : TF32_START_K;
@@ -156,16 +161,19 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .step_s = 2.0 * v->bm * v->bn * d->sm_count / (d->ffma_flops_per_s * efficiency(p, v, d)),
         .memory_s = bytes_moved(p) / d->dram_bytes_per_s / bandwidth(p, v),
         .split_s = 2.0 * plane / L2_BYTES_PER_S,
+        .share_s = 2.0 * 4 * v->bm * v->bn / SHARE_BYTES_PER_S,
         .start_k = start_k(p, v),
         .passes_s = passes(p, d, v),
         .ctas_per_sm = v->ctas_per_sm,
         .warps = v->threads / 32.0,
+        .unhidden = v->contract == CONTRACT_IEEE ? FFMA_UNHIDDEN : 0,
     };
 }
 
 /* What comes on top of the arithmetic. */
 static double whole(const struct gemm_cost_terms *t, int split_k, double arithmetic) {
     double time = larger(arithmetic, t->memory_s) + LAUNCH_S + t->passes_s;
+    time += t->unhidden * (arithmetic < t->memory_s ? arithmetic : t->memory_s);
     return split_k > 1 ? time + LAUNCH_S + split_k * t->split_s : time;
 }
 
@@ -183,6 +191,12 @@ static double rounds(const struct gemm_cost_terms *t, double ctas) {
 
 double gemm_cost_of_split(const struct gemm_cost_terms *t, int split_k, int64_t slice) {
     return whole(t, split_k, rounds(t, t->ctas * split_k) * ((double)slice + t->start_k) * t->step_s);
+}
+
+double gemm_cost_of_sharing(const struct gemm_cost_terms *t, int ctas, int shared_tiles) {
+    double rounds = (t->ctas - shared_tiles) / ctas, tail = shared_tiles * t->k / ctas;
+    double steps = rounds * (t->k + t->start_k) + tail + t->start_k;
+    return whole(t, 1, steps * ctas / t->sm_count * t->step_s) + LAUNCH_S + (ctas + shared_tiles) * t->share_s;
 }
 
 double gemm_cost_bound(const struct gemm_cost_terms *t, int split_k) {

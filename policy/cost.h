@@ -18,7 +18,9 @@ struct gemm_cost_terms {
     double step_s; /* one CTA alone on an SM, per step along k, at the main loop's rate */
     double memory_s;
     double split_s; /* per split: its partial sums, written and read */
+    double share_s; /* the same of what a CTA leaves of a shared tile */
     double ctas_per_sm, warps;
+    double unhidden; /* of the shorter of arithmetic and memory: what comes on top of the longer */
     double start_k;  /* prologue and epilogue of a CTA, in k steps of its main loop */
     double passes_s; /* over the operands, before the product */
 };
@@ -27,6 +29,9 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *problem, con
 
 /* The same prediction from prepared terms; `slice` is the k of one slice (gemm_split_slice). */
 double gemm_cost_of_split(const struct gemm_cost_terms *terms, int split_k, int64_t slice);
+
+/* The same where CTAs stay and share the last tiles evenly (stream-K). */
+double gemm_cost_of_sharing(const struct gemm_cost_terms *terms, int ctas, int shared_tiles);
 
 /* What neither this split nor one into more slices can undercut: all SMs equally busy, and full. */
 double gemm_cost_bound(const struct gemm_cost_terms *terms, int split_k);

@@ -13,6 +13,7 @@ enum {
     MAX_TRIES = 16,          /* splits beyond the first that are costed for one variant */
     MAX_SLICE = 8192,        /* k that split operands are summed over at most */
     MAX_CHUNKS = 64,         /* rounds of passes and product over parts of K, for want of scratch */
+    MAX_SMS = 1 << 16,       /* that CTAs are counted for */
     RASTER = 8,
     RASTER_PLANES = 32,
     TILE = 256 /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
@@ -91,7 +92,9 @@ static int splits_allowed(const struct gemm_problem *p, const struct gemm_varian
     if (wanted <= 1 || p->batch > MAX_SPLIT_BATCH) return 1;
     int64_t two = gemm_split_scratch_bytes(p, 2), left = room(v, limits) - gemm_scratch_bytes(p, v, 1);
     if (two > left || two == INT64_MAX) return 1;
-    int64_t most = left / (two / 2);
+    int64_t most = left / (two / 2), tiles = ceil_div(p->m, v->bm) * ceil_div(p->n, v->bn) * p->batch;
+    if (most > MAX_TILES / tiles) most = MAX_TILES / tiles; /* kernels count both in 32 bits */
+    if (most < 1) return 1;
     return most < wanted ? (int)most : wanted;
 }
 
@@ -103,6 +106,7 @@ struct search {
     const struct gemm_variant *variant;
     struct gemm_cost_terms terms;
     uint32_t k_tiles;
+    int slots; /* CTAs that run at a time */
     struct gemm_plan *best;
 };
 
@@ -119,6 +123,25 @@ static void consider(const struct search *s, int splits) {
     s->best->variant = s->variant;
     s->best->k_chunk = s->part.k;
     s->best->split_k = splits;
+    s->best->ctas = gemm_variant_persists(s->variant) ? s->slots : 0;
+    s->best->shared_tiles = 0;
+    s->best->predicted_s = cost;
+}
+
+/* Where whole tiles leave SMs idle in the last round, those of that round can be shared. */
+static void consider_sharing(const struct search *s, const struct gemm_limits *limits) {
+    if (!gemm_variant_persists(s->variant) || s->terms.ctas > (double)MAX_TILES) return;
+    int shared = (int)((int64_t)s->terms.ctas % s->slots);
+    int64_t k_tiles = (int64_t)shared * s->k_tiles;
+    if (k_tiles < (int64_t)s->slots * MIN_SLICE_TILES || k_tiles > INT32_MAX) return;
+    if (gemm_variant_share_floats(s->variant, s->slots) * 4 > room(s->variant, limits)) return;
+    double cost = gemm_cost_of_sharing(&s->terms, s->slots, shared);
+    if (s->best->variant && cost >= s->best->predicted_s) return;
+    s->best->variant = s->variant;
+    s->best->k_chunk = s->part.k;
+    s->best->split_k = 1;
+    s->best->ctas = s->slots;
+    s->best->shared_tiles = shared;
     s->best->predicted_s = cost;
 }
 
@@ -149,6 +172,7 @@ static void consider_variant(struct search *s, const struct gemm_device *d, cons
     const struct gemm_problem *p = &s->part;
     s->terms = gemm_cost_prepare(p, d, s->variant);
     s->k_tiles = (uint32_t)ceil_div(p->k, s->variant->bk);
+    s->slots = (d->sm_count < MAX_SMS ? d->sm_count : MAX_SMS) * s->variant->ctas_per_sm;
     if (t->split_k) {
         uint32_t wanted = (uint32_t)t->split_k < s->k_tiles ? (uint32_t)t->split_k : s->k_tiles;
         consider(s, splits_allowed(p, s->variant, limits, (int)wanted));
@@ -159,6 +183,7 @@ static void consider_variant(struct search *s, const struct gemm_device *d, cons
     int most = splits_allowed(p, s->variant, limits, worth < MAX_SPLIT ? (int)worth : MAX_SPLIT);
     int least = least_splits(p, s->variant);
     if (least <= most) consider_splits(s, least, most);
+    consider_sharing(s, limits);
 }
 
 /*
@@ -231,7 +256,8 @@ struct gemm_plan gemm_plan_make(const struct gemm_problem *p, const struct gemm_
     if (plan.reason != REASON_routed) return forward(plan.profile, plan.reason);
     struct gemm_problem part = *p;
     part.k = plan.k_chunk;
-    plan.scratch_bytes = gemm_scratch_bytes(&part, plan.variant, plan.split_k);
+    plan.scratch_bytes = plan.shared_tiles ? gemm_variant_share_floats(plan.variant, plan.ctas) * 4
+                                           : gemm_scratch_bytes(&part, plan.variant, plan.split_k);
     int raster = gemm_family_splits(plan.variant->family) ? RASTER_PLANES : RASTER;
     plan.raster = choose_raster(p, plan.variant, t->raster ? t->raster : raster);
     return plan;

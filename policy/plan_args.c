@@ -31,5 +31,7 @@ struct gemm_args gemm_plan_args(const struct gemm_problem *p, const struct gemm_
         .tiles_m = tiles(p->m, v->bm),
         .tiles_n = tiles(p->n, v->bn),
         .raster = plan->raster,
+        .ctas = plan->ctas,
+        .shared_tiles = plan->shared_tiles,
     };
 }

@@ -11,11 +11,12 @@
            gemm_variants[VARIANT_##name].threads, gemm_variants[VARIANT_##name].ctas_per_sm,                           \
            gemm_variant_shared_bytes(&gemm_variants[VARIANT_##name], load_a, load_b));
 #define ALL_PAIRS(name, ...) GEMM_LOADER_PAIRS(ROW, name)
-#define STREAM(name, ...)    GEMM_STREAM_LOADER_PAIRS(ROW, name)
+#define FEW_PAIRS(name, ...) GEMM_FEW_LOADER_PAIRS(ROW, name)
 
 int main(void) {
     GEMM_SIMT_VARIANTS(ALL_PAIRS)
-    GEMM_STREAM_VARIANTS(STREAM)
+    GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
+    GEMM_STREAM_VARIANTS(FEW_PAIRS)
     GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
     return 0;
 }

@@ -26,7 +26,8 @@ enum { SKIPPED = 77 };
 static struct doors bound, real; /* what this program is bound to; what cuBLAS exports */
 static cublasHandle_t handle;
 static bool simulated, forced;
-static bool streaming;      /* the forced kernel is of the streaming family */
+static bool streaming;      /* the forced kernel takes few pairs of loaders, as the streaming family does */
+static int most_k;          /* and no longer K */
 static bool takes_pointers; /* the forced kernel, to arrays of pointers */
 static bool tf32;           /* the forced kernel's contract */
 static char log_path[] = "/tmp/fastgemm-test-XXXXXX";
@@ -94,10 +95,9 @@ static const char *words(const struct product *p) {
  * is not a multiple of 16 bytes.
  */
 static struct product fitted(struct product p) {
-    const int most = gemm_variants[VARIANT_sgemm_stream_128x128x32].bk;
     p.tf32 = tf32;
     if (!streaming) return p;
-    p.k = p.k < most ? p.k : most;
+    p.k = p.k < most_k ? p.k : most_k;
     p.m = (p.m + 3) / 4 * 4, p.n = (p.n + 3) / 4 * 4;
     p.pad = p.shift = 0;
     p.gap = p.gap / 4 * 4;
@@ -633,7 +633,9 @@ static bool too_new(const char *kernel) {
 
 static bool takes(const char *kernel) {
     for (int i = 0; i < VARIANT_COUNT; i++)
-        if (!strcmp(gemm_variants[i].name, kernel)) return gemm_family_takes_pointers(gemm_variants[i].family);
+        if (!strcmp(gemm_variants[i].name, kernel))
+            return gemm_family_takes_pointers(gemm_variants[i].family) &&
+                   gemm_variant_takes(&gemm_variants[i], LOAD_MN4, LOAD_MN4);
     return false;
 }
 
@@ -677,7 +679,11 @@ int main(int argc, char **argv) {
     if (forced && too_new(argv[1])) return SKIPPED;
     if (forced) setenv("FASTGEMM_KERNEL", argv[1], 1);
     takes_pointers = forced && takes(argv[1]);
-    streaming = forced && !strcmp(argv[1], gemm_variants[VARIANT_sgemm_stream_128x128x32].name);
+    for (int i = 0; i < VARIANT_COUNT && forced; i++) {
+        if (strcmp(argv[1], gemm_variants[i].name) != 0) continue;
+        streaming = !gemm_variant_takes(&gemm_variants[i], LOAD_MN4, LOAD_MN4);
+        most_k = gemm_variants[i].family == FAMILY_STREAM ? gemm_variants[i].bk : INT32_MAX;
+    }
     if (forced) setenv("FASTGEMM_PRECISION", precision_of(argv[1]), 1);
     tf32 = forced && !strcmp(precision_of(argv[1]), "tf32");
     if (argc > 2) setenv("FASTGEMM_SPLIT_K", argv[2], 1);

@@ -67,11 +67,12 @@ static bool went_to_ours(void) {
 
 /* ---- one product, all checks ---- */
 
-/* As a forced streaming kernel takes it: a small K, and nothing that is not a multiple of 16 bytes. */
+/* As a kernel for few pairs of loaders takes it: a small K if it streams, and nothing that is not a multiple of 16
+ * bytes. */
 static struct lt_product fitted(struct lt_product p) {
     p.tf32 = forced && forced->contract == CONTRACT_TF32;
     if (!streaming) return p;
-    p.k = p.k < forced->bk ? p.k : forced->bk;
+    if (forced->family == FAMILY_STREAM) p.k = p.k < forced->bk ? p.k : forced->bk;
     p.m = (p.m + 3) / 4 * 4, p.n = (p.n + 3) / 4 * 4, p.k = (p.k + 3) / 4 * 4;
     p.pad = p.shift = 0;
     p.gap = p.gap / 4 * 4;
@@ -336,6 +337,6 @@ int main(int argc, char **argv) {
     if (forced) setenv("FASTGEMM_KERNEL", forced->name, 1);
     if (forced) setenv("FASTGEMM_PRECISION", contracts[forced->contract], 1);
     if (argc > 2) setenv("FASTGEMM_SPLIT_K", argv[2], 1);
-    streaming = forced && forced->family == FAMILY_STREAM;
+    streaming = forced && !gemm_variant_takes(forced, LOAD_MN4, LOAD_MN4);
     return cmocka_run_group_tests(tests, start, end);
 }

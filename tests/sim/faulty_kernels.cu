@@ -35,7 +35,7 @@ KERNEL(faulty_sgemm, 128, 1) {
     spoilt.m -= planted.lost_rows;
     spoilt.k -= planted.lost_k;
     spoilt.k_per_split -= planted.lost_k;
-    sgemm_simt<64, 64, 8, 8, 4, 4, LOAD_MN4, LOAD_K4, 1>(spoilt);
+    sgemm_simt<64, 64, 8, 8, 4, 4, 1, LOAD_MN4, LOAD_K4, 1>(spoilt);
 }
 
 /* In the small kernels a holds m floats, d n. */

@@ -121,6 +121,17 @@ static struct gemm_args with_lists(const struct sim_product *p) {
     return args;
 }
 
+/* The last tiles shared by three CTAs, where the variant's CTAs stay and there is more than one k tile for each. */
+static void make_shares(struct sim_product *p, const struct gemm_variant *v) {
+    struct gemm_args *x = &p->args;
+    const int tiles = x->tiles_m * x->tiles_n * x->batch;
+    x->ctas = 3;
+    x->shared_tiles = p->shared && gemm_variant_persists(v) ? tiles % x->ctas : 0;
+    if (!x->shared_tiles) return;
+    cudaMalloc((void **)&x->partial, (size_t)gemm_variant_share_floats(v, x->ctas) * sizeof(float));
+    for (int64_t i = 0; i < gemm_variant_share_floats(v, x->ctas); i++) x->partial[i] = nanf("");
+}
+
 void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
     if (p->load_a == LOAD_MN16) p->m = in_fours(p->m);
     if (p->load_b == LOAD_MN16) p->n = in_fours(p->n);
@@ -140,6 +151,7 @@ void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
     make_scalars(p);
     make_epilogue(p);
     make_split(p, v);
+    if (p->shared) make_shares(p, v);
     make_lists(p);
 }
 

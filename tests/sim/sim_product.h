@@ -12,8 +12,8 @@
 
 struct sim_product {
     enum gemm_loader load_a, load_b;
-    int m, n, k, batch, splits;
-    int pad;    /* added to each leading dimension */
+    int m, n, k, batch, splits, shared; /* shared: CTAs share the last tiles */
+    int pad;                            /* added to each leading dimension */
     int offset; /* floats by which operands that need no alignment start off a 16-byte boundary */
     float alpha, beta;
     int scalars_on_device;

@@ -98,6 +98,7 @@ static void test_pointer_arrays(void **state) {
                                         .pointers = 1,
                                         .alpha = 2,
                                         .beta = -1};
+                if (!gemm_variant_takes(&gemm_variants[v], p.load_a, p.load_b)) continue;
                 assert_int_equal(sim_product_try(p, &gemm_variants[v]), 0);
             }
 }
@@ -105,6 +106,29 @@ static void test_pointer_arrays(void **state) {
 static void test_split_k(void **state) {
     (void)state;
     try_everywhere((struct sim_product){.m = 34, .n = 17, .k = 101, .batch = 2, .splits = 4, .alpha = 2, .beta = 1});
+}
+
+/* Stream-K: five tiles or so, three CTAs; a short k tile, one k tile for all, an edge, a batch, an epilogue. */
+static void test_shared_tiles(void **state) {
+    (void)state;
+    static const int ks[] = {8, 32, 35, 67, 130};
+    for (int v = 0; v < VARIANT_COUNT; v++)
+        for (size_t i = 0; i < sizeof ks / sizeof *ks && gemm_variant_persists(&gemm_variants[v]); i++) {
+            struct sim_product p = {.load_a = i % 2 ? LOAD_MN4 : LOAD_K4,
+                                    .load_b = i == 3 ? LOAD_MN4 : LOAD_K4,
+                                    .m = 2 * gemm_variants[v].bm + 5,
+                                    .n = gemm_variants[v].bn / 2 + 3,
+                                    .k = ks[i],
+                                    .batch = i == 2   ? 3
+                                             : i == 4 ? 1
+                                                      : 2,
+                                    .shared = 1,
+                                    .alpha = 2,
+                                    .beta = i == 1 ? 0.5f : 0};
+            if (i == 4) p.n += gemm_variants[v].bn;
+            if (i == 4) p.bias = 1, p.activation = ACTIVATION_relu;
+            assert_int_equal(sim_product_try(p, &gemm_variants[v]), 0);
+        }
 }
 
 static void test_scalars_on_device(void **state) {
@@ -115,6 +139,7 @@ static void test_scalars_on_device(void **state) {
 static void test_nothing_to_sum_scales_c(void **state) {
     (void)state;
     try_everywhere((struct sim_product){.m = 9, .n = 5, .k = 0, .alpha = 1, .beta = 2});
+    try_everywhere((struct sim_product){.m = 9, .n = 5, .k = 0, .batch = 9, .alpha = 1, .beta = 2});
 }
 
 /* Every activation, with and without a bias and a split of K. */
@@ -170,6 +195,7 @@ int main(void) {
         TEST(test_batches),
         TEST(test_pointer_arrays),
         TEST(test_split_k),
+        TEST(test_shared_tiles),
         TEST(test_scalars_on_device),
         TEST(test_nothing_to_sum_scales_c),
         TEST(test_epilogues),

@@ -38,7 +38,7 @@ static struct gemm_plan answers[BLOCK];
 
 /* What was seen, so that the test can tell that it tested something. */
 static struct {
-    int64_t asked, routed, split, forced, reasons[REASON_COUNT], variants[VARIANT_COUNT], loaders[LOADER_COUNT];
+    int64_t asked, routed, split, shared, forced, reasons[REASON_COUNT], variants[VARIANT_COUNT], loaders[LOADER_COUNT];
     int64_t wide_only, scratch_bound, shuffled, threaded;
 } seen;
 
@@ -173,14 +173,22 @@ static bool addresses_fit(const struct gemm_problem *p, wide most) {
            matrix_reach(p->m, p->n, p->ldd, p->batch, p->stride_d) <= most;
 }
 
+/* Floats in a row of an operand tile: 16-byte copies want a power of two. */
+static int row_of_tile(int extent, enum gemm_loader loader) {
+    if (loader == LOAD_K4) return extent + 4;
+    for (int power = 32;; power *= 2)
+        if (power >= extent) return power;
+}
+
 /* Both operand tiles in every stage, rows of a transposing loader padded; the epilogue has its strips there too. */
 static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     wide bytes = 0, strips = 0;
+    const int slices = v->threads * v->tm * v->tn / (v->bm * v->bn);
     switch (v->family) {
-    case FAMILY_SIMT:
-        bytes = (wide)v->stages * v->bk * (v->bm + (a == LOAD_K4 ? 4 : 0) + v->bn + (b == LOAD_K4 ? 4 : 0)) * 4;
-        strips = (wide)(v->threads / 32) * 8 * (4 * v->tm + 16) * 4;
-        break;
+    case FAMILY_SIMT: /* strips beside the stages, as CTAs stay; slices are added where the stages were; notes */
+        bytes = (wide)v->stages * v->bk * (row_of_tile(v->bm, a) + row_of_tile(v->bn, b)) * 4;
+        if (slices > 1 && bytes < (wide)slices / 2 * v->bm * v->bn * 4) bytes = (wide)slices / 2 * v->bm * v->bn * 4;
+        return bytes + (wide)(v->bm * v->bn / (v->tm * v->tn) / 32) * 8 * (4 * v->tm + 16) * 4 + 64 * 4;
     case FAMILY_STREAM: /* both tiles, and one row that is read ahead */
         bytes = (wide)v->bk * (v->bm + (a == LOAD_K4 ? 4 : 0) + v->bn + (b == LOAD_K4 ? 4 : 0)) * 4 +
                 (v->bn + (b == LOAD_K4 ? 4 : 0)) * 4;
@@ -215,6 +223,7 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     if (v->family == FAMILY_STREAM && p->ldd % 4) return "16-byte stores";
     if (v->family == FAMILY_STREAM && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4)))
         return "loaders";
+    if (v->bm == 192 && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4))) return "few loaders";
     if (v->contract > p->contract) return "contract";
     if ((wide)p->m + v->bm > INT32_MAX || (wide)p->n + v->bn > INT32_MAX) return "rows or columns in 32 bits";
     if ((wide)p->k + (wide)v->bk * v->stages > INT32_MAX || p->batch > INT32_MAX) return "k or batch in 32 bits";
@@ -272,6 +281,18 @@ static const char *objection_to_split(const struct gemm_plan *plan, const struct
     const bool room = gemm_family_wgmma(plan->variant->family);
     int64_t limit = room ? q->limits.planes_bytes : q->limits.scratch_bytes;
     if (plan->scratch_bytes > (limit > 0 ? limit : 0)) return "scratch limit";
+    if (plan->shared_tiles) {
+        const struct gemm_variant *v = plan->variant;
+        wide tiles = up(p->m, v->bm) * up(p->n, v->bn) * p->batch, k_tiles = up(p->k, v->bk);
+        if (v->family != FAMILY_SIMT || v->threads != v->bm * v->bn / (v->tm * v->tn)) return "who shares";
+        if (split != 1 || tiles > INT32_MAX || plan->shared_tiles * k_tiles > INT32_MAX) return "what is shared";
+        /* A share is of two tiles at most, and no tile has shares without k. */
+        if (plan->shared_tiles >= plan->ctas || plan->shared_tiles * k_tiles < plan->ctas) return "how it is shared";
+        if ((tiles - plan->shared_tiles) % plan->ctas) return "whole rounds";
+        if (plan->scratch_bytes != 2 * (wide)plan->ctas * v->bm * v->bn * 4) return "room for shares";
+        seen.shared++;
+        return NULL;
+    }
     if (split == 1) return plan->scratch_bytes != planes ? "scratch without a split" : NULL;
     if (p->batch > 65535) return "grid z";
     wide slice = gemm_split_slice(p, plan->variant, split);
@@ -335,7 +356,9 @@ static const char *objection_to_forwarding(const struct gemm_plan *plan, const s
         return q->device.arch >= 80 ? "there is a kernel" : NULL;
     case REASON_forced_kernel:
         if (t->kernel < 0) return "no kernel was forced";
-        return plainly_fits(q) && gemm_variants[t->kernel].family == FAMILY_SIMT ? "the forced kernel fits" : NULL;
+        return plainly_fits(q) && gemm_variants[t->kernel].family == FAMILY_SIMT && gemm_variants[t->kernel].bm != 192
+                   ? "the forced kernel fits"
+                   : NULL;
     case REASON_too_large:
     case REASON_no_kernel:
         return plainly_fits(q) ? "a kernel fits" : NULL;
@@ -466,7 +489,7 @@ static double now(void) {
 /* No padding, whose bytes would be anything. */
 static void a_plan_can_be_compared(void **unused) {
     (void)unused;
-    const size_t pointer = sizeof(void *), words = 4 * sizeof(int), rest = 2 * sizeof(int64_t) + sizeof(double);
+    const size_t pointer = sizeof(void *), words = 6 * sizeof(int), rest = 2 * sizeof(int64_t) + sizeof(double);
     assert_int_equal(sizeof(struct gemm_plan), pointer + words + rest);
 }
 
@@ -481,8 +504,8 @@ static void no_plan_breaks_a_condition_or_depends_on_order(void **unused) {
         ask_shuffled(count);
         if (count == BLOCK) ask_from_threads(count);
     }
-    print_message("%lld products, %lld routed, %lld of them split, in %.1f s\n", (long long)seen.asked,
-                  (long long)seen.routed, (long long)seen.split, now() - start);
+    print_message("%lld products, %lld routed, %lld of them split, %lld shared, in %.1f s\n", (long long)seen.asked,
+                  (long long)seen.routed, (long long)seen.split, (long long)seen.shared, now() - start);
 }
 
 static void enough_of_everything_was_seen(void **unused) {
@@ -490,7 +513,7 @@ static void enough_of_everything_was_seen(void **unused) {
     if (wanted < LEAST_COUNT) skip();
     assert_true(seen.asked >= LEAST_COUNT);
     assert_true(seen.routed > seen.asked / 10);
-    assert_true(seen.split > seen.routed / 20);
+    assert_true(seen.split > seen.routed / 20 && seen.shared > 100);
     assert_true(seen.forced > seen.routed / 10 && seen.forced < seen.routed);
     assert_true(seen.wide_only > 100 && seen.scratch_bound > 100);
     assert_true(seen.shuffled == seen.asked && seen.threaded >= THREADS * (seen.asked / BLOCK) * BLOCK);
