@@ -4,6 +4,8 @@
  */
 #include "cost.h"
 
+#include "profile.h"
+
 #include "../kernels/split.h"
 #include "tf32_operands.h"
 
@@ -113,7 +115,10 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
-    if (gemm_variant_slices(v) > 1) return v->bm * v->bn > 16384 ? 0.85 : 0.83;
+    if (gemm_variant_slices(v) > 1) {
+        const bool single = gemm_loader_a(p) == LOAD_MN4 || gemm_loader_b(p) == LOAD_MN4; /* copies */
+        return single ? 0.62 : v->bm * v->bn > 16384 ? 0.85 : 0.83;
+    }
     int tile = v->tm * v->tn;
     if (tile >= 128) return v->ctas_per_sm == 2 ? 0.83 : v->ctas_per_sm == 1 ? 0.82 : 0.815;
     if (tile >= 64) return 0.80;
