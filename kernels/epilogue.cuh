@@ -222,7 +222,7 @@ DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (
         store_quads<TM, TN>(args, o, acc, m0, n0, lane);
     else
         store_columns<TM, TN>(args, o, strip, acc, m0, n0, lane);
-    if (finishes(args) && !args.partial) finish_tile<32>(args, batch, m0, n0, 4 * TM, 8 * TN, lane);
+    if (finishes(args) && !args.partial) finish_tile<WHOLE ? 8 : 32>(args, batch, m0, n0, 4 * TM, 8 * TN, lane);
 }
 
 #endif

@@ -1,4 +1,6 @@
 /* The SIMT family's kernels: each variant of variants.h, for each pair of loaders. */
+/* CTAs that stay look matrices up while they hold sums, which a call would spill. */
+#define LISTED_MATRIX DEVICE
 #include "sgemm_simt.cuh"
 
 /* With more registers than this the compiler moves accumulators about, and their banks collide. */

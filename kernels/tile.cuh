@@ -9,7 +9,10 @@
 #include "variants.h"
 
 /* Apart, so that what few calls need before the main loop leaves all others' registers there as they are (measured). */
-DEVICE_APART const float *listed_matrix(const float *const *list, int64_t batch) {
+#ifndef LISTED_MATRIX
+#define LISTED_MATRIX DEVICE_APART
+#endif
+LISTED_MATRIX const float *listed_matrix(const float *const *list, int64_t batch) {
     return list[batch];
 }
 
