@@ -43,7 +43,7 @@ static const double TF32_BANDWIDTH = 0.84; /* of the chip's, where bytes decide 
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
 static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
 static const double SHARE_BYTES_PER_S = 2.6e12; /* the same where all CTAs write theirs at once */
-static const double FFMA_UNHIDDEN = 0.05; /* of the shorter of arithmetic and memory, that the longer does not hide */
+static const double FFMA_UNHIDDEN = 0.02; /* of the shorter of arithmetic and memory, that the longer does not hide */
 
 int64_t gemm_split_ld(const struct gemm_problem *p) {
     return times(ceil_div(p->m, 4), 4);
