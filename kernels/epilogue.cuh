@@ -80,7 +80,7 @@ DEVICE void finish_tile(const struct gemm_args &args, int64_t batch, int m0, int
         float value[UNDER_WAY];
 #pragma unroll
         for (int i = 0; i < UNDER_WAY; i++)
-            if (inside && n + i < args.n) value[i] = d[(int64_t)(n + i) * args.ldd + m];
+            value[i] = inside && n + i < args.n ? d[(int64_t)(n + i) * args.ldd + m] : 0.0f;
 #pragma unroll
         for (int i = 0; i < UNDER_WAY; i++)
             if (inside && n + i < args.n) d[(int64_t)(n + i) * args.ldd + m] = finish(args, value[i], bias);
