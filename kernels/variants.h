@@ -54,8 +54,9 @@
 
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
     GEMM_SIMT_VARIANTS(VARIANT)                                                                                        \
-    GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)                         \
-        GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_WGMMA_VARIANTS(VARIANT)
+    GEMM_SIMT_FEW_VARIANTS(VARIANT)                                                                                    \
+    GEMM_STREAM_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT) GEMM_TF32_MMA_VARIANTS(VARIANT)                         \
+        GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 
 /*
  *   SIMT    fp32 FFMA
