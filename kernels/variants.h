@@ -52,11 +52,11 @@
     VARIANT(sgemm_tf32_wgmma_128x128x32, TF32_WGMMA, TF32, 90, 128, 128, 32, 4, 32, 6, 384, 1, 1)                      \
     VARIANT(sgemm_tf32_wgmma_128x64x32, TF32_WGMMA, TF32, 90, 128, 64, 32, 4, 8, 8, 384, 1, 1)
 
+/* clang-format off */
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
-    GEMM_SIMT_VARIANTS(VARIANT)                                                                                        \
-    GEMM_SIMT_FEW_VARIANTS(VARIANT)                                                                                    \
-    GEMM_STREAM_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT) GEMM_TF32_MMA_VARIANTS(VARIANT)                         \
-        GEMM_TF32_WGMMA_VARIANTS(VARIANT)
+    GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT)                          \
+    GEMM_SPLIT_VARIANTS(VARIANT) GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_WGMMA_VARIANTS(VARIANT)
+/* clang-format on */
 
 /*
  *   SIMT    fp32 FFMA
