@@ -271,13 +271,29 @@ static void a_forced_raster_stays_within_the_tiles(void **state) {
 static void a_split_needs_scratch(void **state) {
     (void)state;
     struct gemm_problem p = published_workload(0).problem;
-    struct gemm_plan plan = plan_with(p, default_toggles(), (struct gemm_limits){0});
+    struct toggles forced = default_toggles();
+    forced.kernel = VARIANT_sgemm_simt_128x128x8;
+    struct gemm_plan plan = plan_with(p, forced, (struct gemm_limits){0});
     assert_routed(plan);
     assert_int_equal(plan.split_k, 1);
     assert_int_equal(plan.scratch_bytes, 0);
+    /* Unsplit, it fills few SMs: nobody would choose that. */
+    assert_forwarded(plan_with(p, default_toggles(), (struct gemm_limits){0}), REASON_slower);
     plan = plan_with(p, default_toggles(), plenty_of_scratch());
     assert_true(plan.split_k > 16);
     assert_int_equal(plan.scratch_bytes, plan.split_k * INT64_C(256) * 256 * 4);
+}
+
+/* A long K beside few rows: cuBLAS was faster on these on an H200, where ours fill half of their tiles. */
+static void huge_k_with_narrow_sides_forwards(void **state) {
+    (void)state;
+    struct gemm_problem narrow[] = {problem_of(GEMM_OP_T, GEMM_OP_N, 86, 486, 12746),
+                                    problem_of(GEMM_OP_T, GEMM_OP_N, 199, 424, 9907),
+                                    problem_of(GEMM_OP_N, GEMM_OP_T, 72, 975, 264248)};
+    for (size_t i = 0; i < sizeof narrow / sizeof *narrow; i++)
+        assert_forwarded(plan_with(narrow[i], default_toggles(), plenty_of_scratch()), REASON_slower);
+    assert_routed(
+        plan_with(problem_of(GEMM_OP_N, GEMM_OP_N, 100, 100, 1000000), default_toggles(), plenty_of_scratch()));
 }
 
 /* One scratch serves one launch, and a launch takes 65535 matrices. */
@@ -426,6 +442,7 @@ int main(void) {
         cmocka_unit_test(the_streaming_kernel_takes_a_small_k_and_aligned_columns),
         cmocka_unit_test(a_forced_raster_stays_within_the_tiles),
         cmocka_unit_test(a_split_needs_scratch),
+        cmocka_unit_test(huge_k_with_narrow_sides_forwards),
         cmocka_unit_test(very_large_batches_are_not_split),
         cmocka_unit_test(pointer_arrays_run_where_a_batch_does),
         cmocka_unit_test(sizes_beyond_32_bits_forward),
