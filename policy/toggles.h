@@ -38,6 +38,7 @@
 enum toggle_log { LOG_OFF, LOG_SUMMARY, LOG_CALLS, LOG_BENCH };
 enum toggle_precision { PRECISION_CALLER, PRECISION_IEEE, PRECISION_FP32, PRECISION_TF32 };
 
+/* In the order in which people read them. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct toggles {
     bool enabled;
     unsigned profiles; /* bit per enum gemm_profile */
