@@ -1,6 +1,7 @@
 /* The SIMT family's kernels: each variant of variants.h, for each pair of loaders. */
 /* CTAs that stay look matrices up while they hold sums, which a call would spill. */
 #define LISTED_MATRIX DEVICE
+#include "one_variant.h"
 #include "sgemm_simt.cuh"
 
 /* With more registers than this the compiler moves accumulators about, and their banks collide. */
@@ -11,11 +12,12 @@
         sgemm_simt<bm, bn, bk, tm, tn, stages, (threads) * (tm) * (tn) / ((bm) * (bn)), load_a, load_b, wide>(args);   \
     }
 
-#define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
-    GEMM_LOADER_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
+#define ALL_PAIRS(...) GEMM_LOADER_PAIRS(KERNEL_FOR, __VA_ARGS__)
+#define FEW_PAIRS(...) GEMM_FEW_LOADER_PAIRS(KERNEL_FOR, __VA_ARGS__)
+
+#define VARIANT(name, family, contract, arch, ...) GEMM_WANTED(name, ALL_PAIRS)(name, __VA_ARGS__)
 GEMM_SIMT_VARIANTS(VARIANT)
 #undef VARIANT
 
-#define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
-    GEMM_FEW_LOADER_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
+#define VARIANT(name, family, contract, arch, ...) GEMM_WANTED(name, FEW_PAIRS)(name, __VA_ARGS__)
 GEMM_SIMT_FEW_VARIANTS(VARIANT)

@@ -1,4 +1,5 @@
 /* The kernels of family TF32_MMA: each variant of variants.h, for each pair of loaders. */
+#include "one_variant.h"
 #include "sgemm_tf32_mma.cuh"
 
 /* Kernels for newer architectures are empty in the code of older ones. */
@@ -13,6 +14,7 @@
         if (COMPILED_FOR(arch)) sgemm_tf32_mma<bm, bn, bk, tm, tn, stages, load_a, load_b>(args);                      \
     }
 
-#define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
-    GEMM_LOADER_PAIRS(KERNEL_FOR, name, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
+#define ALL_PAIRS(...) GEMM_LOADER_PAIRS(KERNEL_FOR, __VA_ARGS__)
+
+#define VARIANT(name, family, contract, ...) GEMM_WANTED(name, ALL_PAIRS)(name, __VA_ARGS__)
 GEMM_TF32_MMA_VARIANTS(VARIANT)

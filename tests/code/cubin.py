@@ -1,4 +1,6 @@
-"""Reads a CUDA cubin without a disassembler: registers, instruction mix of the main loop, register-bank conflicts.
+"""Reads device code without a disassembler: registers, instruction mix of the main loop, register-bank conflicts.
+
+It is read where it is used: from the cubins that lie, as they are, in an object or library that nvcc made.
 
 An instruction is 16 bytes and its low 12 bits are the opcode (sm_70 on). The opcodes were checked against
 `cuobjdump --dump-sass`; the bank model (two banks, register number mod 2, an operand in the reuse cache costs no read)
@@ -12,6 +14,7 @@ OPCODES = {
     0x223: "FFMA", 0x823: "FFMA", 0xA23: "FFMA", 0x23C: "HMMA", 0x984: "LDS", 0x388: "STS", 0xFAE: "LDGSTS",
     0x981: "LDG", 0x986: "STG", 0x983: "LDL", 0x987: "STL", 0xB1D: "BAR", 0x947: "BRA", 0x83B: "LDSM",
 }  # fmt: skip
+EM_CUDA = 190
 BRANCH, MATH = 0x947, (0x223, 0x23C)
 
 
@@ -86,9 +89,7 @@ def branch_targets(word, at):
 class Sections:
     """The sections of an ELF file: (name, bytes, link), and the names of its symbols."""
 
-    def __init__(self, path):
-        with open(path, "rb") as file:
-            blob = file.read()
+    def __init__(self, blob):
         start, = struct.unpack_from("<Q", blob, 0x28)
         size, count, names = struct.unpack_from("<HHH", blob, 0x3A)
         rows = [struct.unpack_from("<IIQQQQI", blob, start + i * size) for i in range(count)]
@@ -119,13 +120,27 @@ def register_counts(sections):
     return counts
 
 
+def images(path):
+    """The cubins within a file: (architecture, bytes from there on)."""
+    with open(path, "rb") as file:
+        blob = file.read()
+    at = blob.find(b"\x7fELF", 1)
+    while at >= 0:
+        machine, = struct.unpack_from("<H", blob, at + 0x12)
+        if machine == EM_CUDA:
+            flags, = struct.unpack_from("<I", blob, at + 0x30)
+            yield bits(flags, 8, 8), blob[at:]
+        at = blob.find(b"\x7fELF", at + 1)
+
+
 def kernels(path):
-    """Every kernel in the cubin at `path`, by name."""
-    sections = Sections(path)
-    registers = register_counts(sections)
-    found = {}
-    for name, data, _ in sections.rows:
-        if name.startswith(".text."):
-            code = [low | high << 64 for low, high in struct.iter_unpack("<QQ", data)]
-            found[name[6:]] = Kernel(name[6:], registers[name[6:]], code)
+    """architecture -> every kernel compiled for it in the object or library at `path`, by name"""
+    found = collections.defaultdict(dict)
+    for arch, blob in images(path):
+        sections = Sections(blob)
+        registers = register_counts(sections)
+        for name, data, _ in sections.rows:
+            if name.startswith(".text."):
+                code = [low | high << 64 for low, high in struct.iter_unpack("<QQ", data)]
+                found[arch].setdefault(name[6:], Kernel(name[6:], registers.get(name[6:], 0), code))
     return found

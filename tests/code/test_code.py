@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Holds every kernel's compiled code to its row of code_limits.txt.
 
-usage: test_code.py LIST_KERNELS LIMITS ARCH=CUBIN ...     (LIST_KERNELS: the program that prints the list)
-       test_code.py --print LIST_KERNELS ARCH=CUBIN ...    (what the code has now, in the form of the limits)
+usage: test_code.py LIST_KERNELS LIMITS LIBRARY     (LIST_KERNELS: the program that prints the list)
+       test_code.py --print LIST_KERNELS LIBRARY    (what the code has now, in the form of the limits)
 
 For each kernel and architecture: no local memory (spills), the intended CTAs per SM by registers, shared memory and
 threads, at most the chip's shared memory a CTA (99 KB on sm_89), of the main loop the share of FFMAs, or of tensor core
@@ -17,6 +17,7 @@ import cubin
 
 RESERVED_SHARED = 1024  # that the system takes of each CTA
 LIMITS = {80: (164, 2048), 89: (100, 1536), 90: (228, 2048)}  # KB of shared memory and threads per SM
+CHECKED = (89, 90)
 REGISTERS = 65536
 SLACK = 0.05
 
@@ -66,13 +67,10 @@ def read_limits(path):
     return rows
 
 
-def read_code(arguments):
-    """arch -> kernels, from ARCH=CUBIN[,CUBIN] arguments"""
-    code = {}
-    for argument in arguments:
-        arch, paths = argument.split("=", 1)
-        code[int(arch)] = {name: k for path in paths.split(",") for name, k in cubin.kernels(path).items()}
-    return code
+def read_code(library):
+    """architecture -> kernels, of those that have rows"""
+    code = cubin.kernels(library)
+    return {arch: code[arch] for arch in CHECKED}
 
 
 def print_limits(kernels, code):
@@ -115,9 +113,9 @@ def check(kernels, limits, code):
 def main():
     arguments = sys.argv[1:]
     if arguments and arguments[0] == "--print":
-        print_limits(listed(arguments[1]), read_code(arguments[2:]))
+        print_limits(listed(arguments[1]), read_code(arguments[2]))
         return 0
-    kernels, limits, code = listed(arguments[0]), read_limits(arguments[1]), read_code(arguments[2:])
+    kernels, limits, code = listed(arguments[0]), read_limits(arguments[1]), read_code(arguments[2])
     failures = check(kernels, limits, code)
     print("\n".join(failures))
     print(f"{len(kernels)} kernels on {len(code)} architectures: {len(failures)} faults")
