@@ -61,8 +61,9 @@ def read_limits(path):
     rows = {}
     with open(path, encoding="utf-8") as file:
         for line in file:
-            if line.strip() and not line.startswith("#"):
-                variant, arch, share, conflicts = line.split()
+            fields = line.split("#")[0].split()
+            if fields and fields[1] != "shared":
+                variant, arch, share, conflicts = fields
                 rows[variant, int(arch)] = (float(share), float(conflicts))
     return rows
 

@@ -131,3 +131,11 @@ KERNEL(sound_warp_operations, 64, 1) {
                  __shfl_sync(0xffffffffu, lane, 9) == 9;
     args.d[threadIdx.x] = right ? 1.0f : 0.0f;
 }
+
+KERNEL(column_of_shared, 32, 1) {
+    SHARED_MEMORY(shared);
+    float4 *const mine = (float4 *)(shared + threadIdx.x * args.m);
+    *mine = make_float4(1.0f, 2.0f, 3.0f, 4.0f);
+    const float4 back = *mine;
+    args.d[threadIdx.x] = back.w;
+}

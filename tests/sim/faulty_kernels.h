@@ -32,6 +32,7 @@ void shared_never_written(void **argv);
 void copy_never_waited_for(void **argv);
 void copy_source_overwritten(void **argv);
 void sound_warp_operations(void **argv);
+void column_of_shared(void **argv); /* each lane stores a vector `m` floats after the one before it, and reads it */
 
 #ifdef __cplusplus
 }

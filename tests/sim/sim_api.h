@@ -45,6 +45,21 @@ void fgsim_reset(void);
 /* Looks at every live block's guard bands; returns the number of broken ones. */
 int fgsim_check_guards(void);
 
+/*
+ * Requests of warps to shared memory (sim_banks.c): 16-byte vectors, and asynchronous copies, as they are written. What
+ * kernels read and write by single floats is not seen.
+ */
+enum fgsim_access { FGSIM_SHARED_LOAD, FGSIM_SHARED_STORE, FGSIM_SHARED_COPY, FGSIM_ACCESSES };
+struct fgsim_bank_count {
+    uint64_t requests, wavefronts; /* parts of 128 bytes that all requests took */
+    uint64_t conflicts;            /* of them, those that were due to two words in one bank */
+    uint64_t strayed;              /* accesses of warps whose lanes did not all do the same */
+    int worst;                     /* most conflicts of one request */
+};
+/* Forgets the counts, and counts from now on or not. */
+void fgsim_watch_banks(int on);
+void fgsim_bank_counts(struct fgsim_bank_count counts[FGSIM_ACCESSES]);
+
 /* For stand-in libraries: work for the host in stream order. `payload` is copied; under capture it is recorded. */
 int fgsim_host_work(void *stream, void (*work)(void *payload), const void *payload, size_t bytes);
 /* For stand-in libraries: the status that FASTGEMM_SIM_FAIL orders for this call of `function`, or 0. */

@@ -156,6 +156,7 @@ static void run_cta(unsigned x, unsigned y, unsigned z) {
         for (int first = 0; first < sim_cta.thread_count; first += slice)
             run_ready(first, first + slice > sim_cta.thread_count ? sim_cta.thread_count - first : slice);
     }
+    if (sim_watching_banks) sim_banks_end_cta();
     if (!sim_cta.failed && !sim_shared_sound()) {
         sim_fault(cudaErrorIllegalAddress, "kernel %s, CTA (%u,%u,%u): wrote outside its %zu bytes of shared memory",
                   launch->kernel->name, x, y, z, launch->shared_bytes);

@@ -63,6 +63,11 @@ bool sim_shared_sound(void);
 bool sim_shared_holds(const void *address, size_t bytes);
 void sim_copies_forget(struct sim_copies *copies);
 
+/* sim_banks.c: what threads touch of shared memory, while a test wants to know. */
+extern int sim_watching_banks;
+void sim_banks_note(const void *address, int width, enum fgsim_access kind);
+void sim_banks_end_cta(void);
+
 /* sim_order.c: whose turn it is. */
 void sim_order_begin_launch(int threads, uint64_t ctas);
 uint64_t sim_order_cta(uint64_t turn);

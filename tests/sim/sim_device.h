@@ -39,6 +39,9 @@ void sim_cp_async(void *shared, const void *global, int width, int bytes);
 void sim_cp_async_commit(void);
 void sim_cp_async_wait(int pending);
 void sim_misaligned(const void *address, int width);
+/* Counts bank conflicts, where a test asked for it. */
+extern int sim_watching_banks;
+void sim_watch_vector(const void *to, const void *from, int width);
 }
 
 #define SIM_REGISTER(name, threads, argument_bytes)                                                                    \
@@ -77,6 +80,7 @@ template <int WIDTH> static inline void sim_copy_vector(void *to, const void *fr
         sim_misaligned(to, WIDTH);
         sim_misaligned(from, WIDTH);
     }
+    if (__builtin_expect(sim_watching_banks, 0)) sim_watch_vector(to, from, WIDTH);
     memcpy(to, from, WIDTH);
 }
 

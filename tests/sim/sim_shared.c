@@ -86,6 +86,7 @@ void sim_cp_async(void *shared, const void *global, int width, int bytes) {
                          bytes, global);
     if (!grow((void **)&c->copy, &c->capacity, c->count, sizeof *c->copy))
         sim_thread_fault(cudaErrorUnknown, "no memory for the list of copies");
+    if (sim_watching_banks) sim_banks_note(shared, width, FGSIM_SHARED_COPY);
     c->copy[c->count++] = (struct sim_copy){shared, global, width, bytes};
     memset(shared, 0xff, (size_t)width);
 }
