@@ -39,8 +39,9 @@ static struct bench_device open_device(void) {
     return device;
 }
 
-/* What TF32 products reach through cuBLAS: on chips where mma.sync is not the fastest way, more than the loop shows. */
+/* What TF32 products reach through cuBLAS: on Hopper, where mma.sync is not the fastest way, more than a loop shows. */
 static double tensor_through_cublas(const struct bench_device *device) {
+    if (!device->traits.wgmma) return 0;
     const struct bench_settings settings = {.input = INPUT_NORMAL};
     struct bench_list list = {0};
     struct buffers buffers;
@@ -136,8 +137,7 @@ static int show_list(const struct bench_list *list) {
 }
 
 /* One warm run, then one that a profiler sees. */
-static int run_once(const struct bench_options *o, const struct bench_device *device) {
-    struct gemm_problem *p = &o->list.at[0].gemm;
+static void run_once(const struct bench_options *o, const struct bench_device *device, struct gemm_problem *p) {
     struct buffers buffers;
     struct ours ours = {.scratch = NULL};
     enum gemm_reason route;
@@ -154,7 +154,8 @@ static int run_once(const struct bench_options *o, const struct bench_device *de
         bench_cuda(cudaDeviceSynchronize(), engine.label);
     }
     cudaProfilerStop();
-    return BENCH_OK;
+    bench_cuda(cudaFree(ours.scratch), "cudaFree");
+    buffers_free(&buffers);
 }
 
 int main(int argc, char **argv) {
@@ -166,7 +167,8 @@ int main(int argc, char **argv) {
     setenv("FASTGEMM", "off", 1);
     struct bench_device device = open_device();
     device.cublas_version = cublas_open(o.settings.cublas_path);
-    if (o.once) return run_once(&o, &device);
+    for (int i = 0; o.once && i < o.list.count; i++) run_once(&o, &device, &o.list.at[i].gemm);
+    if (o.once) return BENCH_OK;
     device.limits.tensor = tensor_through_cublas(&device);
     bench_measure_limits(&device.limits, &device.traits);
     if (o.floor_only) {

@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef FASTGEMM_SIM /* a test of the bench: few steps, little memory */
+enum { LIMIT_REPEATS = 1, LIMIT_BYTES = 1 << 16, LIMIT_L2 = 0 };
+#else
+enum { LIMIT_REPEATS = 2000, LIMIT_BYTES = 1 << 30, LIMIT_L2 = 16 };
+#endif
+
 void bench_die(int status, const char *format, ...) {
     va_list list;
     va_start(list, format);
@@ -58,7 +64,7 @@ static double least_seconds(const void *kernel, const struct bench_args *args, d
 }
 
 static void measure_bandwidth(struct bench_limits *limits, const struct gemm_device *device) {
-    int64_t bytes = INT64_C(1) << 30, wanted = 16 * device->l2_bytes;
+    int64_t bytes = LIMIT_BYTES, wanted = LIMIT_L2 * device->l2_bytes;
     while (bytes < wanted) bytes *= 2;
     float *memory = NULL;
     bench_cuda(cudaMalloc((void **)&memory, (size_t)(2 * bytes)), "memory for the bandwidth measurement");
@@ -74,7 +80,7 @@ static void measure_bandwidth(struct bench_limits *limits, const struct gemm_dev
 void bench_measure_limits(struct bench_limits *limits, const struct gemm_device *device) {
     float *sink = NULL;
     bench_cuda(cudaMalloc((void **)&sink, 256), "cudaMalloc");
-    struct bench_args args = {.out = sink, .x = 0.5f, .y = 0.25f, .repeats = 2000};
+    struct bench_args args = {.out = sink, .x = 0.5f, .y = 0.25f, .repeats = LIMIT_REPEATS};
     dim3 grid = {(unsigned)(device->sm_count * 16), 1, 1};
     double threads = (double)grid.x * BENCH_THREADS;
     limits->ffma =

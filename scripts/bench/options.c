@@ -26,7 +26,7 @@
     OPTION(profile, "profile", NULL, o->profile = true, "hardware counters of each problem, where ncu is installed")   \
     OPTION(input, "input", "KIND", o->settings.input = read_input(value),                                              \
            "what operands hold: normal, uniform or lognormal (default: normal)")                                       \
-    OPTION(seconds, "seconds", "S", o->settings.seconds = strtod(value, NULL),                                         \
+    OPTION(seconds, "seconds", "S", o->settings.seconds = read_seconds(value),                                         \
            "time box of one engine on one problem (default: 0.3)")                                                     \
     OPTION(scratch, "scratch-mb", "N",                                                                                 \
            o->settings.scratch_bytes = (int64_t)read_count("scratch-mb", value, 65536) << 20,                          \
@@ -35,10 +35,10 @@
     OPTION(offset, "offset", "N", o->settings.offset = read_count("offset", value, 63),                                \
            "operands stand N floats off alignment")                                                                    \
     OPTION(no_lt, "no-lt", NULL, o->settings.no_lt = true, "leave out the candidates of cublasLt")                     \
-    OPTION(seed, "seed", "N", o->settings.seed = strtoull(value, NULL, 10), "seed of the operands (default: 1)")       \
+    OPTION(seed, "seed", "N", o->settings.seed = read_seed(value), "seed of the operands (default: 1)")                \
     OPTION(cublas, "cublas", "PATH", o->settings.cublas_path = value, "the libcublas to compare with")                 \
     OPTION(list, "list", NULL, o->list_only = true, "print the problems, as lines that --file reads")                  \
-    OPTION(once, "once", "ENGINE", o->once = value, "run ours or cublas once, unchecked, for a profiler")              \
+    OPTION(once, "once", "ENGINE", o->once = read_engine(value), "run ours or cublas once, unchecked, for a profiler") \
     OPTION(help, "help", NULL, show_help(), "this text")
 
 static int read_count(const char *option, const char *value, int most) {
@@ -47,6 +47,27 @@ static int read_count(const char *option, const char *value, int most) {
     if (end == value || *end || n < 0 || n > most)
         bench_die(BENCH_USAGE, "--%s: '%s' is not a number from 0 to %d", option, value, most);
     return (int)n;
+}
+
+static double read_seconds(const char *value) {
+    char *end = NULL;
+    double seconds = strtod(value, &end);
+    if (end == value || *end || !(seconds >= 0 && seconds <= 3600))
+        bench_die(BENCH_USAGE, "--seconds: '%s' is not a number from 0 to 3600", value);
+    return seconds;
+}
+
+static uint64_t read_seed(const char *value) {
+    char *end = NULL;
+    unsigned long long seed = strtoull(value, &end, 10);
+    if (end == value || *end) bench_die(BENCH_USAGE, "--seed: '%s' is not a number", value);
+    return seed;
+}
+
+static const char *read_engine(const char *value) {
+    if (strcmp(value, "ours") != 0 && strcmp(value, "cublas") != 0)
+        bench_die(BENCH_USAGE, "--once: '%s'; allowed: ours, cublas", value);
+    return value;
 }
 
 static int read_kernel(const char *name) {

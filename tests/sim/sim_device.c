@@ -34,6 +34,16 @@ cudaError_t cudaDeviceReset(void) {
     return sim_leave(cudaSuccess);
 }
 
+cudaError_t cudaProfilerStart(void) {
+    SIM_ENTER();
+    return sim_leave(cudaSuccess);
+}
+
+cudaError_t cudaProfilerStop(void) {
+    SIM_ENTER();
+    return sim_leave(cudaSuccess);
+}
+
 /* Versions need no driver. */
 cudaError_t cudaRuntimeGetVersion(int *version) {
     *version = CUDART_VERSION;

@@ -147,6 +147,9 @@ static inline int __float_as_int(float f) {
 static inline float __int_as_float(int i) {
     return sim_bits<float>(i);
 }
+static inline long long __double_as_longlong(double d) {
+    return sim_bits<long long>(d);
+}
 static inline float __fmaf_rn(float a, float b, float c) {
     return fmaf(a, b, c);
 }
@@ -216,6 +219,11 @@ static inline int __all_sync(unsigned mask, int predicate) {
 template <class T> static inline T atomicAdd(T *at, T value) {
     T before = *at;
     *at = before + value;
+    return before;
+}
+template <class T> static inline T atomicMax(T *at, T value) {
+    T before = *at;
+    if (value > before) *at = value;
     return before;
 }
 static inline unsigned atomicInc(unsigned *at, unsigned limit) {
