@@ -46,7 +46,9 @@
 #define LT_FUNCTIONS(X)                                                                                                \
     LT_SERVED_FUNCTIONS(X)                                                                                             \
     X(cublasLtMatmulDescGetAttribute)                                                                                  \
-    X(cublasLtMatrixLayoutGetAttribute)
+    X(cublasLtMatmulDescInit_internal)                                                                                 \
+    X(cublasLtMatrixLayoutGetAttribute)                                                                                \
+    X(cublasLtMatrixLayoutInit_internal)
 
 /* Only cuBLAS 13 has it. */
 #if CUBLAS_VERSION >= 130000

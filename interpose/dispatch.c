@@ -17,6 +17,7 @@
 #include "report.h"
 #include "scratch.h"
 #include "settings.h"
+#include "verdicts.h"
 
 /* What the words of the call say; the handle's modes come later. */
 static enum gemm_reason guard_call(const struct gemm_call *c) {
@@ -183,34 +184,53 @@ static enum gemm_reason run(const struct gemm_call *c, const struct gemm_problem
 struct road {
     const struct gemm_call *call;
     struct handle_view view;
+    uint64_t fingerprint; /* verdicts.h */
     struct gemm_problem problem;
     struct gemm_plan plan;
     struct place place;
 };
 
+/* Whether a product that its plan forwards is forwarded whatever its scalars are: of them only a beta of 0 counts. */
+static bool forwards_any_scalars(const struct gemm_problem *p, const struct gemm_device *traits,
+                                 const struct gemm_limits *limits) {
+    struct gemm_problem other = *p;
+    other.beta = p->beta == SCALAR_ZERO ? SCALAR_OTHER : SCALAR_ZERO;
+    return gemm_plan_make(&other, traits, &settings()->toggles, limits).variant == NULL;
+}
+
 /*
- * Refuses what needs no more than the handle's record to be refused. A question to cuBLAS costs tens of nanoseconds
- * when its code has to be fetched first, and most calls that are forwarded need but one; only cuBLAS's own answers
- * let a call run here, so a setting that went past our doors does no harm.
+ * Refuses what needs no more than the handle's record to be refused, and keeps that verdict. A question to cuBLAS costs
+ * tens of nanoseconds when its code has to be fetched first, and most calls that are forwarded need but one; only
+ * cuBLAS's own answers let a call run here, so a setting that went past our doors does no harm.
  */
 static enum gemm_reason refuse_by_record(struct road *r) {
     const struct toggles *toggles = &settings()->toggles;
     struct gemm_problem *p = &r->problem;
     struct handle_modes *modes = &r->place.modes;
-    *modes = (struct handle_modes){0};
-    const int device = handle_state_device(r->view.state);
-    if (r->call->lt || !handle_state_math_mode(r->view.state, &modes->math_mode) || cuda_use_lost())
+    const struct handle_record record = handle_state_record(r->view.state);
+    *modes = (struct handle_modes){.math_mode = (cublasMath_t)record.math_mode};
+    if (r->call->lt) *modes = r->call->lt->modes;
+    if (record.device == DEVICE_UNKNOWN || (!r->call->lt && record.math_mode == MATH_UNKNOWN) || cuda_use_lost())
         return REASON_routed;
     enum gemm_reason reason = contract_owed(r->call, modes, settings(), p);
-    if (reason != REASON_routed) return reason;
-    if (!handle_state_pointer_mode(r->view.real, r->call->handle, &modes->pointer_mode)) return REASON_invalid;
+    if (reason != REASON_routed) {
+        verdict_keep_forward(r->fingerprint);
+        return reason;
+    }
+    if (!r->call->lt && !handle_state_pointer_mode(r->view.real, r->call->handle, &modes->pointer_mode))
+        return REASON_invalid;
     reason = describe_scalars(p, r->call, modes);
-    const struct gemm_device *traits = reason == REASON_routed ? device_traits_of(device, &reason) : NULL;
-    if (!traits) return device == DEVICE_UNKNOWN ? REASON_routed : reason;
-    const struct workspace workspace = handle_state_workspace(r->view.state);
+    const struct gemm_device *known = reason == REASON_routed ? device_traits_of(record.device, &reason) : NULL;
+    if (!known) return reason;
+    struct gemm_device traits = *known;
+    if (modes->sm_count_target > 0 && modes->sm_count_target < traits.sm_count)
+        traits.sm_count = modes->sm_count_target;
+    const struct workspace workspace = r->call->lt ? r->call->lt->workspace : record.workspace;
     const int64_t allowed = scratch_limit(&workspace, (int64_t)toggles->workspace_mb << 20);
     const struct gemm_limits limits = {.scratch_bytes = allowed, .planes_bytes = allowed};
-    return plan_cached(p, device, traits, toggles, &limits).reason;
+    const struct gemm_plan plan = plan_cached(p, record.device, &traits, toggles, &limits);
+    if (!plan.variant && forwards_any_scalars(p, &traits, &limits)) verdict_keep_forward(r->fingerprint);
+    return plan.reason;
 }
 
 /* Everything but the launch. */
@@ -233,9 +253,10 @@ static enum gemm_reason settle(struct road *r) {
     return reason;
 }
 
-static void set_out(struct road *r, const struct gemm_call *call, struct handle_view view) {
+static void set_out(struct road *r, const struct gemm_call *call, struct handle_view view, uint64_t fingerprint) {
     r->call = call;
     r->view = view;
+    r->fingerprint = fingerprint;
     describe(&r->problem, call);
     r->plan = (struct gemm_plan){.profile = gemm_profile_of(&r->problem)};
 }
@@ -257,21 +278,29 @@ static void record(struct road *r, enum gemm_reason reason) {
  * What most calls of a program are that does not use fp32, or small matrices: nothing more is looked at, unless for the
  * log. Between two calls the caches are the program's, and each line of code or data fetched costs tens of nanoseconds.
  */
-static bool plainly_forwarded(const struct gemm_call *c, const struct toggles *toggles) {
-    if (toggles->log != LOG_OFF) return false;
+static bool plainly_forwarded(const struct gemm_call *c) {
     if (c->type_a != CUDA_R_32F || c->type_c != CUDA_R_32F) return true;
-    return toggles->kernel < 0 && measured_too_small(c->m, c->n, c->k, c->batch);
+    return measured_too_small(c->m, c->n, c->k, c->batch);
 }
 
-bool dispatch(const struct gemm_call *call, struct handle_view view) {
+/* All that is not forwarded at sight. */
+__attribute__((noinline)) static bool travel(const struct gemm_call *call, struct handle_view view,
+                                             uint64_t fingerprint) {
     struct road road;
-    const struct toggles *toggles = &settings()->toggles;
-    if (!toggles->enabled || plainly_forwarded(call, toggles)) return false;
-    set_out(&road, call, view);
+    set_out(&road, call, view, fingerprint);
     enum gemm_reason reason = settle(&road);
     if (reason == REASON_routed) reason = run(road.call, &road.problem, &road.plan, &road.place);
     record(&road, reason);
     return reason == REASON_routed;
+}
+
+bool dispatch(const struct gemm_call *call, struct handle_view view) {
+    const struct toggles *toggles = &settings()->toggles;
+    if (!toggles->enabled) return false;
+    if (toggles->log != LOG_OFF || toggles->kernel >= 0) return travel(call, view, 0);
+    if (plainly_forwarded(call)) return false;
+    const uint64_t fingerprint = verdict_fingerprint(call, view.state, toggles);
+    return !verdict_is_forward(fingerprint) && travel(call, view, fingerprint);
 }
 
 /* ---- groups ---- */
@@ -280,7 +309,7 @@ bool dispatch(const struct gemm_call *call, struct handle_view view) {
 static enum gemm_reason settle_groups(struct road *roads, const struct gemm_call *calls, int64_t count,
                                       struct handle_view view) {
     for (int64_t i = 0; i < count; i++) {
-        set_out(&roads[i], &calls[i], view);
+        set_out(&roads[i], &calls[i], view, 0);
         enum gemm_reason reason = settle(&roads[i]);
         if (reason == REASON_routed) continue;
         record(&roads[i], reason);

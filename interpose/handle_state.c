@@ -11,11 +11,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FIRST_SLOTS_LOG2 = 8, PROBES = 16, MAX_TABLES = 20 };
 
+/* One cache line. */
 struct handle_state {
-    _Atomic(cublasHandle_t) handle; /* NULL: never used; GONE: free again, but others may lie beyond */
+    _Alignas(64) _Atomic(cublasHandle_t) handle; /* NULL: never used; GONE: free again, but others may lie beyond */
     _Atomic(const struct real_cublas *) real;
     _Atomic(void *) workspace;
     atomic_size_t workspace_size;
@@ -23,8 +25,6 @@ struct handle_state {
     atomic_int device;
     atomic_int math_mode; /* MATH_UNKNOWN: nobody told */
 };
-
-enum { MATH_UNKNOWN = -1 };
 
 static char gone;
 #define GONE ((cublasHandle_t)(void *)&gone)
@@ -56,6 +56,8 @@ static struct handle_state *slot_of(int table, struct handle_state *slots, cubla
 }
 
 static struct handle_state *find(cublasHandle_t handle) {
+    struct handle_state *first = slot_of(0, first_table, handle, 0); /* nearly always: nothing else is fetched */
+    if (atomic_load_explicit(&first->handle, memory_order_acquire) == handle) return first;
     for (int table = 0; table < MAX_TABLES; table++) {
         struct handle_state *slots = atomic_load_explicit(&tables[table], memory_order_acquire);
         if (!slots) return NULL;
@@ -69,12 +71,17 @@ static struct handle_state *find(cublasHandle_t handle) {
     return NULL;
 }
 
+static struct handle_state *new_table(size_t count) {
+    struct handle_state *slots = aligned_alloc(_Alignof(struct handle_state), count * sizeof *slots);
+    return slots ? memset(slots, 0, count * sizeof *slots) : NULL;
+}
+
 /* Under the lock. */
 static struct handle_state *free_slot(cublasHandle_t handle) {
     for (int table = 0; table < MAX_TABLES; table++) {
         struct handle_state *slots = atomic_load_explicit(&tables[table], memory_order_relaxed);
         if (!slots) {
-            slots = calloc((size_t)1 << (FIRST_SLOTS_LOG2 + table), sizeof *slots);
+            slots = new_table((size_t)1 << (FIRST_SLOTS_LOG2 + table));
             if (!slots) return NULL;
             atomic_store_explicit(&tables[table], slots, memory_order_release);
         }
@@ -168,10 +175,11 @@ void handle_state_set_math_mode(struct handle_state *state, cublasMath_t mode) {
     if (state) atomic_store_explicit(&state->math_mode, (int)mode, memory_order_relaxed);
 }
 
-bool handle_state_math_mode(const struct handle_state *state, cublasMath_t *mode) {
-    int known = state ? atomic_load_explicit(&state->math_mode, memory_order_relaxed) : MATH_UNKNOWN;
-    *mode = (cublasMath_t)known;
-    return known != MATH_UNKNOWN;
+struct handle_record handle_state_record(const struct handle_state *state) {
+    if (!state) return (struct handle_record){.device = DEVICE_UNKNOWN, .math_mode = MATH_UNKNOWN};
+    return (struct handle_record){.device = atomic_load_explicit(&state->device, memory_order_relaxed),
+                                  .math_mode = atomic_load_explicit(&state->math_mode, memory_order_relaxed),
+                                  .workspace = handle_state_workspace(state)};
 }
 
 bool handle_state_pointer_mode(const struct real_cublas *real, cublasHandle_t handle, cublasPointerMode_t *mode) {

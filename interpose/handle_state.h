@@ -22,7 +22,7 @@ struct workspace {
     size_t size;
 };
 
-enum { DEVICE_UNKNOWN = -1 };
+enum { DEVICE_UNKNOWN = -1, MATH_UNKNOWN = -1 };
 
 struct handle_state;
 struct handle_scratch; /* scratch.h */
@@ -60,11 +60,16 @@ void handle_state_set_workspace(struct handle_state *state, void *address, size_
 /* The workspace that the caller gave; {NULL, 0} if cuBLAS uses its own or nothing is recorded. */
 struct workspace handle_state_workspace(const struct handle_state *state);
 
+/* What is recorded of a handle, in one piece. */
+struct handle_record {
+    int device;    /* that it was made on, or DEVICE_UNKNOWN */
+    int math_mode; /* as far as it went through our doors, or MATH_UNKNOWN */
+    struct workspace workspace;
+};
+struct handle_record handle_state_record(const struct handle_state *state);
+
 /* The handle's math mode was set. */
 void handle_state_set_math_mode(struct handle_state *state, cublasMath_t mode);
-
-/* The math mode as far as it went through our doors; false for a handle whose beginning we have not seen. */
-bool handle_state_math_mode(const struct handle_state *state, cublasMath_t *mode);
 
 /* The pointer mode, as cuBLAS itself answers. */
 bool handle_state_pointer_mode(const struct real_cublas *real, cublasHandle_t handle, cublasPointerMode_t *mode);

@@ -7,25 +7,35 @@
 #include <stddef.h>
 
 #include "../policy/measured.h"
+#include "lt_fields.h"
 
 /* ---- attributes ---- */
 
-static bool desc_get(const struct real_cublas *real, cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t which,
-                     void *value, size_t size) {
+/* A copy of cublasLt, and where its attributes lie, if that is known of this call's descriptor: else NULL. */
+struct reader {
+    const struct real_cublas *real;
+    const struct lt_fields *fields;
+};
+
+static inline bool desc_get(const struct reader *reader, cublasLtMatmulDesc_t desc,
+                            cublasLtMatmulDescAttributes_t which, void *value, size_t size) {
+    if (reader->fields) return lt_field_get(reader->fields->desc[which], desc, value, size);
     size_t written = 0;
-    return real->cublasLtMatmulDescGetAttribute(desc, which, value, size, &written) == CUBLAS_STATUS_SUCCESS &&
+    return reader->real->cublasLtMatmulDescGetAttribute(desc, which, value, size, &written) == CUBLAS_STATUS_SUCCESS &&
            written == size;
 }
 
-static bool layout_get(const struct real_cublas *real, cublasLtMatrixLayout_t layout,
-                       cublasLtMatrixLayoutAttribute_t which, void *value, size_t size) {
+static inline bool layout_get(const struct reader *reader, cublasLtMatrixLayout_t layout,
+                              cublasLtMatrixLayoutAttribute_t which, void *value, size_t size) {
+    if (reader->fields) return lt_field_get(reader->fields->layout[which], layout, value, size);
     size_t written = 0;
-    return real->cublasLtMatrixLayoutGetAttribute(layout, which, value, size, &written) == CUBLAS_STATUS_SUCCESS &&
+    return reader->real->cublasLtMatrixLayoutGetAttribute(layout, which, value, size, &written) ==
+               CUBLAS_STATUS_SUCCESS &&
            written == size;
 }
 
-#define DESC(which, value)   desc_get(real, desc, CUBLASLT_MATMUL_DESC_##which, value, sizeof *(value))
-#define LAYOUT(which, value) layout_get(real, layout, CUBLASLT_MATRIX_LAYOUT_##which, value, sizeof *(value))
+#define DESC(which, value)   desc_get(reader, desc, CUBLASLT_MATMUL_DESC_##which, value, sizeof *(value))
+#define LAYOUT(which, value) layout_get(reader, layout, CUBLASLT_MATRIX_LAYOUT_##which, value, sizeof *(value))
 
 /* A matrix as its layout has it. */
 struct matrix {
@@ -35,14 +45,14 @@ struct matrix {
 };
 
 /* The two at the end are zero where a copy does not know them. */
-static bool read_layout(const struct real_cublas *real, cublasLtMatrixLayout_t layout, struct matrix *x) {
+static bool read_layout(const struct reader *reader, cublasLtMatrixLayout_t layout, struct matrix *x) {
     int64_t plane = 0;
     uint32_t mode = 0;
     bool read = LAYOUT(TYPE, &x->type) && LAYOUT(ORDER, &x->order) && LAYOUT(ROWS, &x->rows) &&
                 LAYOUT(COLS, &x->cols) && LAYOUT(LD, &x->ld) && LAYOUT(BATCH_COUNT, &x->batch) &&
                 LAYOUT(STRIDED_BATCH_OFFSET, &x->stride);
     LAYOUT(PLANE_OFFSET, &plane);
-    layout_get(real, layout, (cublasLtMatrixLayoutAttribute_t)8, &mode, sizeof mode); /* BATCH_MODE, since 12.9 */
+    layout_get(reader, layout, (cublasLtMatrixLayoutAttribute_t)8, &mode, sizeof mode); /* BATCH_MODE, since 12.9 */
     return read && plane == 0 && mode == 0 && (x->order == CUBLASLT_ORDER_COL || x->order == CUBLASLT_ORDER_ROW);
 }
 
@@ -54,16 +64,16 @@ struct operation {
 };
 
 /* Scales, other outputs and emulation: pointers, then modes, by number, since older headers lack some. */
-static bool is_plain(const struct real_cublas *real, cublasLtMatmulDesc_t desc) {
+static bool is_plain(const struct reader *reader, cublasLtMatmulDesc_t desc) {
     static const int pointers[] = {17, 18, 19, 20, 21, 36, 38}, modes[] = {31, 32, 33, 34, 37};
     for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++) {
         const void *pointer = NULL;
-        desc_get(real, desc, (cublasLtMatmulDescAttributes_t)pointers[i], &pointer, sizeof pointer);
+        desc_get(reader, desc, (cublasLtMatmulDescAttributes_t)pointers[i], &pointer, sizeof pointer);
         if (pointer) return false;
     }
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         int32_t mode = 0;
-        desc_get(real, desc, (cublasLtMatmulDescAttributes_t)modes[i], &mode, sizeof mode);
+        desc_get(reader, desc, (cublasLtMatmulDescAttributes_t)modes[i], &mode, sizeof mode);
         if (mode) return false;
     }
     int8_t fast = 0; /* sums of fp8 products */
@@ -71,7 +81,7 @@ static bool is_plain(const struct real_cublas *real, cublasLtMatmulDesc_t desc) 
     return !fast;
 }
 
-static bool read_operation(const struct real_cublas *real, cublasLtMatmulDesc_t desc, struct operation *x) {
+static bool read_operation(const struct reader *reader, cublasLtMatmulDesc_t desc, struct operation *x) {
     return DESC(COMPUTE_TYPE, &x->compute) && DESC(SCALE_TYPE, &x->scale) && DESC(POINTER_MODE, &x->pointer_mode) &&
            DESC(TRANSA, &x->op_a) && DESC(TRANSB, &x->op_b) && DESC(TRANSC, &x->op_c) && DESC(FILL_MODE, &x->fill) &&
            DESC(EPILOGUE, &x->epilogue) && DESC(BIAS_POINTER, &x->bias) && DESC(BIAS_BATCH_STRIDE, &x->bias_stride) &&
@@ -194,50 +204,50 @@ static bool is_workspace(const struct workspace *workspace) {
     return !workspace->size || (workspace->address && (uintptr_t)workspace->address % 256 == 0);
 }
 
-static bool is_fp32(const struct real_cublas *real, cublasLtMatrixLayout_t layout) {
+static bool is_fp32(const struct reader *reader, cublasLtMatrixLayout_t layout) {
     int32_t type = -1;
     return LAYOUT(TYPE, &type) && type == CUDA_R_32F;
 }
 
 static enum gemm_reason describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
-                                 const struct real_cublas *real) {
+                                 const struct reader *reader) {
     struct operation op = {0};
     struct matrix a = {0}, b = {0}, c = {0}, d = {0};
-    if (!read_operation(real, x->desc, &op) || !read_layout(real, x->layout_a, &a) ||
-        !read_layout(real, x->layout_b, &b) || !read_layout(real, x->layout_d, &d))
+    if (!read_operation(reader, x->desc, &op) || !read_layout(reader, x->layout_a, &a) ||
+        !read_layout(reader, x->layout_b, &b) || !read_layout(reader, x->layout_d, &d))
         return REASON_lt_descriptor;
     fill_operands(call, x, &op, &a, &b, &d);
     if (d.order == CUBLASLT_ORDER_ROW) swap_operands(call);
     if (a.type != CUDA_R_32F || b.type != CUDA_R_32F || d.type != CUDA_R_32F) return REASON_not_fp32;
     c = d;
-    if (x->layout_c != x->layout_d && !read_layout(real, x->layout_c, &c)) return REASON_lt_descriptor;
+    if (x->layout_c != x->layout_d && !read_layout(reader, x->layout_c, &c)) return REASON_lt_descriptor;
     if (c.type != CUDA_R_32F) return REASON_not_fp32;
     if (!is_one_product(&op, &a, &b, &c, &d)) return REASON_invalid;
     enum gemm_reason reason = read_modes(part, &op);
     if (reason == REASON_routed) reason = read_epilogue(part, &op, d.order);
-    if (reason == REASON_routed && !is_plain(real, x->desc)) reason = REASON_lt_descriptor;
+    if (reason == REASON_routed && !is_plain(reader, x->desc)) reason = REASON_lt_descriptor;
     return reason == REASON_routed ? fill_results(call, part, x, &c, &d) : reason;
 }
 
 /* The call is filled anew on the way. */
 static void describe_into(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
-                          const struct real_cublas *real) {
-    enum gemm_reason reason = describe(call, part, x, real);
+                          const struct reader *reader) {
+    enum gemm_reason reason = describe(call, part, x, reader);
     if (reason == REASON_routed && !is_workspace(&x->workspace)) reason = REASON_invalid;
     call->refused = reason;
 }
 
 /* By a few attributes, whatever the order of the layouts: the product of the sizes is the same. */
-static bool is_too_small(const struct lt_arguments *x, const struct real_cublas *real) {
+static bool is_too_small(const struct lt_arguments *x, const struct reader *reader) {
     int32_t op_a = CUBLAS_OP_N;
     uint64_t rows = 0, cols = 0, k = 0;
     int32_t batch = 1;
     const bool read =
-        desc_get(real, x->desc, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof op_a) &&
-        layout_get(real, x->layout_d, CUBLASLT_MATRIX_LAYOUT_ROWS, &rows, sizeof rows) &&
-        layout_get(real, x->layout_d, CUBLASLT_MATRIX_LAYOUT_COLS, &cols, sizeof cols) &&
-        layout_get(real, x->layout_d, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof batch) &&
-        layout_get(real, x->layout_a, op_a == CUBLAS_OP_N ? CUBLASLT_MATRIX_LAYOUT_COLS : CUBLASLT_MATRIX_LAYOUT_ROWS,
+        desc_get(reader, x->desc, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof op_a) &&
+        layout_get(reader, x->layout_d, CUBLASLT_MATRIX_LAYOUT_ROWS, &rows, sizeof rows) &&
+        layout_get(reader, x->layout_d, CUBLASLT_MATRIX_LAYOUT_COLS, &cols, sizeof cols) &&
+        layout_get(reader, x->layout_d, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof batch) &&
+        layout_get(reader, x->layout_a, op_a == CUBLAS_OP_N ? CUBLASLT_MATRIX_LAYOUT_COLS : CUBLASLT_MATRIX_LAYOUT_ROWS,
                    &k, sizeof k);
     return read && measured_too_small((int64_t)rows, (int64_t)cols, (int64_t)k, batch);
 }
@@ -248,12 +258,16 @@ void lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct
     part->workspace = x->workspace.address ? x->workspace : (struct workspace){NULL, 0};
     part->modes.stream = x->stream;
     if (!real->cublasLtMatmulDescGetAttribute || !real->cublasLtMatrixLayoutGetAttribute || !x->desc || !x->layout_a ||
-        !x->layout_b || !x->layout_c || !x->layout_d)
+        !x->layout_b || !x->layout_c || !x->layout_d) {
         call->refused = REASON_invalid;
-    else if (!whole && !is_fp32(real, x->layout_a))
+        return;
+    }
+    struct reader reader = {real, lt_fields_of(real)};
+    if (reader.fields && !lt_fields_fit(reader.fields, x->desc)) reader.fields = NULL;
+    if (!whole && !is_fp32(&reader, x->layout_a))
         call->refused = REASON_not_fp32;
-    else if (!whole && is_too_small(x, real))
+    else if (!whole && is_too_small(x, &reader))
         call->refused = REASON_too_small;
     else
-        describe_into(call, part, x, real);
+        describe_into(call, part, x, &reader);
 }

@@ -46,9 +46,9 @@ struct toggles {
     int kernel; /* enum gemm_variant_index, -1: not forced */
     int split_k, raster;
     enum toggle_log log;
-    char log_file[1024];
     bool dlsym;
     int workspace_mb;
+    char log_file[1024]; /* last: what every call reads lies together */
 };
 
 /* One line per bad name or value: what was wrong and what is allowed. */

@@ -7,7 +7,8 @@ The log says how many products were seen and how many ran on our kernels, which 
 two timed processes take turns, and a case must not be slower than 0.98 of the plain run. One line a framework at the
 end, and one PASS or FAIL.
 
-    scripts/frameworks.py [--library PATH] [--only pytorch,cupy,jax,ddp] [--case NAME] [--no-time] [--out FILE.json]
+    scripts/frameworks.py [--library PATH] [--only pytorch,cupy,jax,ddp] [--case NAME]... [--no-time | --no-check]
+                          [--out FILE.json]
 """
 
 import argparse
@@ -307,7 +308,7 @@ FRAMEWORKS = {"pytorch": PyTorch, "cupy": CuPy, "jax": Jax}
 class Worker:
     def __init__(self, framework, wanted):
         self.of = FRAMEWORKS[framework]()
-        self.list = {case.name: case for case in self.of.cases() if not wanted or case.name == wanted}
+        self.list = {case.name: case for case in self.of.cases() if not wanted or case.name in wanted}
         self.calls = {}
         self.of.wait()
 
@@ -472,7 +473,7 @@ def time_case(name, plain, ours):
 
 def run_framework(key, options, folder):
     log = os.path.join(folder, key + ".log")
-    arguments = ["--worker", key] + (["--case", options.case] if options.case else [])
+    arguments = ["--worker", key] + [word for name in options.case for word in ("--case", name)]
     launch = [os.path.join(HERE, "fastgemm"), "run"]
     environment = dict(os.environ)
     if key == "jax":
@@ -482,8 +483,9 @@ def run_framework(key, options, folder):
         environment["XLA_FLAGS"] = (environment.get("XLA_FLAGS", "") + " " + flags).strip()
     plain = Remote([], arguments, environment)
     ours = Remote(launch, arguments, environment)
-    logged = Remote(launch, arguments, dict(environment, FASTGEMM_LOG="calls", FASTGEMM_LOG_FILE=log))
-    remotes = (plain, ours, logged)
+    remotes = [plain, ours]
+    if options.check:
+        remotes.append(Remote(launch, arguments, dict(environment, FASTGEMM_LOG="calls", FASTGEMM_LOG_FILE=log)))
     result = dict(failures=[], cases=[])
     try:
         for remote in remotes:
@@ -492,7 +494,7 @@ def run_framework(key, options, folder):
         result["version"] = about["version"]
         print(f"\n{about['version']} on {about['device']}", flush=True)
         for case in about["cases"]:
-            one = run_case(case, *remotes, log, options)
+            one = run_case(case, remotes, log, options)
             result["cases"].append(one)
             result["failures"] += [f"{case['name']}: {w}" for w in one["wrong"]]
     except Missing as missing:
@@ -505,17 +507,24 @@ def run_framework(key, options, folder):
     return result
 
 
-def run_case(case, plain, ours, logged, log, options):
+def check_case(case, remotes, log, one):
+    answers = [remote.ask("check", case["name"]) for remote in remotes]
+    began, ended = answers[2]["log"]
+    calls = calls_in(log, began, ended) if ended else dict(seen=0, ours=0, theirs=[], routes=[])
+    one.update(plain=answers[0], ours=answers[1], calls=calls)
+    one["wrong"] += judge(case, *answers, calls)
+    return (f"  seen {calls['seen']:3} ours {calls['ours']:3}  error {answers[1]['error']:.2e} "
+            f"(plain {answers[0]['error']:.2e})")
+
+
+def run_case(case, remotes, log, options):
     name, one = case["name"], dict(name=case["name"], wrong=[])
     try:
-        answers = [remote.ask("check", name) for remote in (plain, ours, logged)]
-        began, ended = answers[2]["log"]
-        calls = calls_in(log, began, ended) if ended else dict(seen=0, ours=0, theirs=[], routes=[])
-        one.update(plain=answers[0], ours=answers[1], calls=calls)
-        one["wrong"] = judge(case, *answers, calls)
-        text = f"  {name:40} seen {calls['seen']:3} ours {calls['ours']:3}  error {answers[1]['error']:.2e} (plain {answers[0]['error']:.2e})"
+        text = f"  {name:40}"
+        if options.check:
+            text += check_case(case, remotes, log, one)
         if case["timed"] and options.time:
-            one["plain_ms"], one["ours_ms"] = time_case(name, plain, ours)
+            one["plain_ms"], one["ours_ms"] = time_case(name, *remotes[:2])
             one["ratio"] = one["plain_ms"] / one["ours_ms"]
             text += f"  {one['plain_ms']:8.3f} -> {one['ours_ms']:8.3f} ms, {one['ratio']:5.2f}"
             if one["ratio"] < SLOWEST:
@@ -532,12 +541,15 @@ def line_of(key, r):
     if "missing" in r:
         return f"{key}: not possible here: {r['missing']}"
     cases = [c for c in r["cases"] if "calls" in c]
-    seen, ours = (sum(c["calls"][what] for c in cases) for what in ("seen", "ours"))
     ratios = [c["ratio"] for c in cases if "ratio" in c]
-    worst = max((c["ours"]["error"] / c["plain"]["error"] for c in cases if c["plain"]["error"]), default=0)
-    speed = f", speed {min(ratios):.2f} to {max(ratios):.2f} of the plain run's" if ratios else ""
-    return (f"{r.get('version', key)}: {len(r['cases'])} cases, {seen} products seen, {ours} on our kernels, error at most "
-            f"{worst:.2f} of the plain run's{speed}: {'FAIL' if r['failures'] else 'PASS'}")
+    line = f"{r.get('version', key)}: {len(r['cases'])} cases"
+    if cases:
+        seen, ours = (sum(c["calls"][what] for c in cases) for what in ("seen", "ours"))
+        worst = max((c["ours"]["error"] / c["plain"]["error"] for c in cases if c["plain"]["error"]), default=0)
+        line += f", {seen} products seen, {ours} on our kernels, error at most {worst:.2f} of the plain run's"
+    if ratios:
+        line += f", speed {min(ratios):.2f} to {max(ratios):.2f} of the plain run's"
+    return f"{line}: {'FAIL' if r['failures'] else 'PASS'}"
 
 
 # ---- data-parallel training ---------------------------------------------------------------------------------------------
@@ -647,8 +659,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", help="libfastgemm.so (default: as scripts/fastgemm finds it)")
     parser.add_argument("--only", default="pytorch,cupy,jax,ddp", help="which frameworks, separated by commas")
-    parser.add_argument("--case", help="only the case of this name")
+    parser.add_argument("--case", action="append", default=[], help="only the cases of these names")
     parser.add_argument("--no-time", dest="time", action="store_false", help="check results and counts only")
+    parser.add_argument("--no-check", dest="check", action="store_false", help="times only, in two processes a framework")
     parser.add_argument("--out", help="write everything, as JSON")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--ddp-worker", help=argparse.SUPPRESS)

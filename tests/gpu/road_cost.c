@@ -1,17 +1,17 @@
 /*
  * What the road costs the host, in nanoseconds a call, to be run under the preload on a GPU or on the stand-ins:
- *   road_cost           calls that are forwarded, against the same function of cuBLAS called directly
- *   road_cost KERNEL    calls that run on this kernel of ours, against as many launches that do nothing
- * Short blocks of either take turns, so that what else the machine does falls on both, and the median of their
- * differences counts. Ends with 1 where it is beyond its limit.
+ *   road_cost           calls that are forwarded: from the call until it arrives at cuBLAS, where relay.c notes the
+ * time, against the same call to the relay itself road_cost KERNEL    calls that run on this kernel of ours, against as
+ * many launches that do nothing Calls of both kinds take turns, so that what else the machine does falls on both; a
+ * call is timed alone, with caches and predictors as the work before left them: cuBLAS's own call or launches, and in a
+ * second round a walk through memory, as between the calls of a program that does much else. The medians' difference
+ * counts, and ends with 1 where it is beyond its limit: 150 ns for what is forwarded, 1000 ns for what runs here.
  *
- * On the stand-ins cuBLAS refuses at once what is forwarded, so that the road itself is timed, in warm caches: 150 ns
- * are allowed it, and four times that to a busy machine. On a GPU each of cuBLAS's calls leaves caches and predictors
- * to be filled again, and varies more than the road takes: the limits there, 500 ns and 1000 ns, hold for what a
- * program sees.
+ * On the stand-ins cuBLAS refuses at once what is forwarded. A busy machine is allowed four times the limits there.
  */
 #include <dlfcn.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,39 +19,109 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 
 #include "real_cublas.h"
+#include "relay.h"
 
-enum { ROUNDS = 401, CALLS = 20, SKIPPED = 77, WORKSPACE = 32 << 20, MEMORY = 192 << 20 };
+enum { SAMPLES = 1001, SKIPPED = 77, WORKSPACE = 32 << 20, MEMORY = 192 << 20, WALK = 1 << 20, LINE = 64 };
 enum mode { FORWARDED, ROUTED, ROUTED_WORKSPACE };
+enum entry { BATCHED, SGEMM, LT };
 
 struct what {
     const char *name;
+    enum entry entry;
     enum mode mode;
     int n, k, batch, launches;
     cudaDataType type;
     cublasMath_t math;
 };
 static const struct what forwarded[] = {
-    {"fp16", FORWARDED, 8, 8, 1, 0, CUDA_R_16F, CUBLAS_DEFAULT_MATH},
-    {"empty", FORWARDED, 0, 64, 1, 0, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
-    {"small", FORWARDED, 8, 8, 1, 0, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
-    {"pedantic", FORWARDED, 400, 400, 1, 0, CUDA_R_32F, CUBLAS_PEDANTIC_MATH},
-    {"not worth it", FORWARDED, 100, 100, 600, 0, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"fp16", BATCHED, FORWARDED, 8, 8, 1, 0, CUDA_R_16F, CUBLAS_DEFAULT_MATH},
+    {"empty", BATCHED, FORWARDED, 0, 64, 1, 0, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"small", BATCHED, FORWARDED, 8, 8, 1, 0, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"pedantic", BATCHED, FORWARDED, 400, 400, 1, 0, CUDA_R_32F, CUBLAS_PEDANTIC_MATH},
+    {"slower here", BATCHED, FORWARDED, 100, 100, 600, 0, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"slower here, Sgemm", SGEMM, FORWARDED, 400, 400, 1, 0, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"small, cublasLt", LT, FORWARDED, 8, 8, 1, 0, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"fp16, cublasLt", LT, FORWARDED, 64, 64, 1, 0, CUDA_R_16F, CUBLAS_DEFAULT_MATH},
+    {"slower, cublasLt", LT, FORWARDED, 400, 400, 1, 0, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
 };
 static const struct what routed[] = {
-    {"one launch", ROUTED, 64, 64, 1, 1, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
-    {"split", ROUTED, 64, 4096, 1, 2, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
-    {"split, workspace", ROUTED_WORKSPACE, 64, 4096, 1, 2, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"one launch", BATCHED, ROUTED, 64, 64, 1, 1, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"split", BATCHED, ROUTED, 64, 4096, 1, 2, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"split, workspace", BATCHED, ROUTED_WORKSPACE, 64, 4096, 1, 2, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"split, cublasLt", LT, ROUTED, 64, 4096, 1, 2, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
 };
 
+/* ---- cuBLAS, loaded by hand, so that the relay can take its place ---- */
+
+/* As the program calls them: ours under the preload; and the relay's own. */
+static struct doors {
+    __typeof__(cublasGemmStridedBatchedEx) *batched;
+    __typeof__(cublasSgemm_v2) *sgemm;
+    __typeof__(cublasLtMatmul) *lt;
+} ours, direct;
+static __typeof__(cublasCreate_v2) *create;
+static __typeof__(cublasSetStream_v2) *set_stream;
+static __typeof__(cublasSetMathMode) *set_math_mode;
+static __typeof__(cublasSetWorkspace_v2) *set_workspace;
+static __typeof__(cublasLtCreate) *lt_create;
+static __typeof__(cublasLtMatmulDescCreate) *desc_create;
+static __typeof__(cublasLtMatrixLayoutCreate) *layout_create;
+static __typeof__(cublasLtMatmulDescSetAttribute) *desc_set;
+static volatile uint64_t *arrived;
+
+static void *find_real(const char *name) {
+    return strncmp(name, "cublasLt", 8) == 0 ? real_cublaslt_function(name) : real_cublas_function(name);
+}
+
+/* False where there is no cuBLAS. */
+static int load(void) {
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 32);
+    if (length < 0 || !dlopen("libcublas.so.13", RTLD_NOW | RTLD_LOCAL)) return 0;
+    path[length] = 0;
+    strcpy(strrchr(path, '/'), "/librelay.so");
+    void *relay = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!relay) {
+        fprintf(stderr, "%s\n", dlerror());
+        exit(2);
+    }
+    void (*connect)(void *(*)(const char *));
+    void *(*address)(const char *);
+    *(void **)&connect = dlsym(relay, "relay_connect");
+    *(void **)&address = dlsym(relay, "relay_address");
+    arrived = dlsym(relay, "relay_arrived");
+    connect(find_real);
+#define FIND(pointer, name) *(void **)&(pointer) = dlsym(relay, name)
+    FIND(ours.batched, "cublasGemmStridedBatchedEx");
+    FIND(ours.sgemm, "cublasSgemm_v2");
+    FIND(ours.lt, "cublasLtMatmul");
+    FIND(create, "cublasCreate_v2");
+    FIND(set_stream, "cublasSetStream_v2");
+    FIND(set_math_mode, "cublasSetMathMode");
+    FIND(set_workspace, "cublasSetWorkspace_v2");
+    FIND(lt_create, "cublasLtCreate");
+#undef FIND
+    *(void **)&direct.batched = address("cublasGemmStridedBatchedEx");
+    *(void **)&direct.sgemm = address("cublasSgemm_v2");
+    *(void **)&direct.lt = address("cublasLtMatmul");
+    *(void **)&desc_create = find_real("cublasLtMatmulDescCreate");
+    *(void **)&desc_set = find_real("cublasLtMatmulDescSetAttribute");
+    *(void **)&layout_create = find_real("cublasLtMatrixLayoutCreate");
+    return 1;
+}
+
 static cublasHandle_t handle;
+static cublasLtHandle_t lt_handle;
 static cudaStream_t stream;
 static void *memory, *workspace;
 static const float one = 1;
-static __typeof__(cublasGemmStridedBatchedEx) *direct;
+static cublasLtMatmulDesc_t desc;
+static cublasLtMatrixLayout_t layout, layout_d;
 
 /* ---- launches ---- */
 
@@ -90,83 +160,113 @@ static void launch_nothing(int launches) {
 
 /* ---- calls ---- */
 
-/*
- * A stand-in cuBLAS that refuses every product at once, as it is told to here: what is left is the road itself, with
- * warm caches, and little noise. To be called before CUDA is.
- */
+/* A stand-in cuBLAS that refuses every product at once, as it is told to here. To be called before CUDA is. */
 static int refused_by_standin;
 static void let_standin_refuse(void) {
     refused_by_standin = dlsym(RTLD_DEFAULT, "fgsim_reset") != NULL;
-    if (refused_by_standin) setenv("FASTGEMM_SIM_FAIL", "cublasGemmStridedBatchedEx=14", 1);
+    if (refused_by_standin)
+        setenv("FASTGEMM_SIM_FAIL", "cublasGemmStridedBatchedEx=14,cublasSgemm_v2=14,cublasLtMatmul=14", 1);
 }
 
-static void call(__typeof__(cublasGemmStridedBatchedEx) *function, const struct what *w) {
+static cublasStatus_t product(const struct doors *doors, const struct what *w) {
     const int ld = w->k > 512 ? w->k : 512;
-    cublasStatus_t status = function(handle, CUBLAS_OP_T, CUBLAS_OP_N, w->n, w->n, w->k, &one, memory, w->type, ld, 256,
-                                     memory, w->type, ld, 256, &one, memory, w->type, ld, (long long)ld * w->n,
-                                     w->batch, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+    if (w->entry == SGEMM)
+        return doors->sgemm(handle, CUBLAS_OP_T, CUBLAS_OP_N, w->n, w->n, w->k, &one, memory, ld, memory, ld, &one,
+                            memory, ld);
+    if (w->entry == LT)
+        return doors->lt(lt_handle, desc, &one, memory, layout, memory, layout, &one, memory, layout_d, memory,
+                         layout_d, NULL, workspace, 1 << 20, stream);
+    return doors->batched(handle, CUBLAS_OP_T, CUBLAS_OP_N, w->n, w->n, w->k, &one, memory, w->type, ld, 256, memory,
+                          w->type, ld, 256, &one, memory, w->type, ld, (long long)ld * w->n, w->batch,
+                          CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+}
+
+static uint64_t ticks(void) {
+    uint32_t low, high;
+    __asm__ volatile("lfence\n rdtsc" : "=a"(low), "=d"(high)::"memory");
+    return (uint64_t)high << 32 | low;
+}
+
+/* Ticks of the time stamp counter until the call arrived, or, where it runs here, until it came back. */
+static uint64_t time_call(const struct doors *doors, const struct what *w) {
+    uint64_t start = ticks();
+    cublasStatus_t status = product(doors, w);
+    uint64_t end = w->mode == FORWARDED ? *arrived : ticks();
     if (status != CUBLAS_STATUS_SUCCESS && !refused_by_standin) {
         printf("%s: status %d\n", w->name, (int)status);
         exit(2);
     }
+    return end - start;
 }
 
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+static uint64_t time_reference(const struct what *w) {
+    if (w->mode == FORWARDED) return time_call(&direct, w);
+    uint64_t start = ticks();
+    launch_nothing(w->launches);
+    return ticks() - start;
 }
 
-/* Nanoseconds of one of a block's calls: of what is measured, or of what it is measured against. */
-static double block(const struct what *w, int reference) {
-    double start = now();
-    for (int i = 0; i < CALLS; i++) {
-        if (!reference)
-            call(cublasGemmStridedBatchedEx, w);
-        else if (w->mode == FORWARDED)
-            call(direct, w);
-        else
-            launch_nothing(w->launches);
-    }
-    return (now() - start) / CALLS;
+/* What a program does between two calls, as the caches see it. */
+static void walk(int bytes) {
+    static volatile char data[WALK];
+    for (int i = 0; i < bytes; i += LINE) data[i]++;
+}
+
+static double nanoseconds_a_tick(void) {
+    struct timespec first, last;
+    clock_gettime(CLOCK_MONOTONIC, &first);
+    uint64_t start = ticks();
+    do clock_gettime(CLOCK_MONOTONIC, &last);
+    while (last.tv_sec - first.tv_sec + 1e-9 * (double)(last.tv_nsec - first.tv_nsec) < 0.02);
+    uint64_t end = ticks();
+    return ((double)(last.tv_sec - first.tv_sec) * 1e9 + (double)(last.tv_nsec - first.tv_nsec)) /
+           (double)(end - start);
 }
 
 static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
 static void prepare(const struct what *w) {
-    cublasSetMathMode(handle, w->math);
-    cublasSetStream(handle, stream);
-    if (w->mode == ROUTED_WORKSPACE) cublasSetWorkspace(handle, workspace, WORKSPACE);
+    set_math_mode(handle, w->math);
+    set_stream(handle, stream);
+    if (w->mode == ROUTED_WORKSPACE) set_workspace(handle, workspace, WORKSPACE);
+    if (w->entry != LT) return;
+    const int32_t transposed = CUBLAS_OP_T;
+    const int ld = w->k > 512 ? w->k : 512;
+    desc_create(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+    desc_set(desc, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed);
+    layout_create(&layout, w->type, (uint64_t)w->k, (uint64_t)w->n, ld);
+    layout_create(&layout_d, w->type, (uint64_t)w->n, (uint64_t)w->n, ld);
 }
 
-static double median_of(double *values) {
-    qsort(values, ROUNDS, sizeof *values, by_size);
-    return values[ROUNDS / 2];
-}
-
-static int measure(const struct what *w, double limit) {
-    static double base[ROUNDS], added[ROUNDS];
-    prepare(w);
-    block(w, 0), block(w, 1);
+static int measure(const struct what *w, int walked, double limit) {
+    static uint64_t base[SAMPLES], road[SAMPLES];
+    const double ns = nanoseconds_a_tick();
+    for (int i = 0; i < 8; i++) time_call(&ours, w), time_reference(w);
     standin_launches = 0;
-    for (int i = 0; i < ROUNDS; i++) {
-        double first = block(w, i % 2), second = block(w, !(i % 2));
-        base[i] = i % 2 ? first : second;
-        added[i] = (i % 2 ? second : first) - base[i];
+    for (int i = 0; i < SAMPLES; i++) {
+        for (int turn = 0; turn < 2; turn++) {
+            walk(walked);
+            if (turn == i % 2)
+                road[i] = time_call(&ours, w);
+            else
+                base[i] = time_reference(w);
+        }
         if (i % 8 == 0) cudaDeviceSynchronize();
     }
-    if (!nothing && standin_launches != (long)w->launches * ROUNDS * CALLS) {
+    if (!nothing && standin_launches != (long)w->launches * SAMPLES) {
         printf("%s: %ld launches\n", w->name, standin_launches);
         return 1;
     }
-    const double median = median_of(added);
-    printf("%-18s %s %7.0f ns, added %5.0f ns (quartiles %.0f to %.0f), limit %.0f\n", w->name,
-           w->mode == FORWARDED ? "cuBLAS  " : "launches", median_of(base), median, added[ROUNDS / 4],
-           added[ROUNDS * 3 / 4], limit);
-    return !(median <= limit);
+    qsort(base, SAMPLES, sizeof *base, by_size);
+    qsort(road, SAMPLES, sizeof *road, by_size);
+    const double middle = ns * (double)base[SAMPLES / 2], added = ns * (double)road[SAMPLES / 2] - middle;
+    printf("%-19s %-12s %s %5.0f ns, added %5.0f ns (quartiles %.0f to %.0f), limit %.0f\n", w->name,
+           walked ? "after a walk" : "", w->mode == FORWARDED ? "relay   " : "launches", middle, added,
+           ns * (double)road[SAMPLES / 4] - middle, ns * (double)road[SAMPLES * 3 / 4] - middle, limit);
+    return !(added <= limit);
 }
 
 /* ---- whether the calls go where they are meant to: in a process that logs, since a log would cost the others ---- */
@@ -205,7 +305,7 @@ static int check_routes(char **argv, const char *kernel, int cases) {
 static int once(const struct what *list, int cases) {
     for (int i = 0; i < cases; i++) {
         prepare(&list[i]);
-        call(cublasGemmStridedBatchedEx, &list[i]);
+        time_call(&ours, &list[i]);
     }
     return cudaDeviceSynchronize() != cudaSuccess;
 }
@@ -219,21 +319,22 @@ int main(int argc, char **argv) {
     int devices = 0, failed = only_once ? 0 : check_routes(argv, kernel, cases);
     if (failed) return failed;
     if (!only_once) let_standin_refuse();
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0 || !load()) {
         puts("skipped: no GPU here");
         return SKIPPED;
     }
     find_launch();
     const int passes = kernel && strstr(kernel, "wgmma") ? 3 : 0; /* over the operands, before the product */
-    *(void **)&direct = real_cublas_function("cublasGemmStridedBatchedEx");
-    if (cublasCreate(&handle) || cudaMalloc(&memory, MEMORY) || cudaMalloc(&workspace, WORKSPACE) ||
+    if (create(&handle) || lt_create(&lt_handle) || cudaMalloc(&memory, MEMORY) || cudaMalloc(&workspace, WORKSPACE) ||
         cudaMemset(memory, 0, MEMORY) || cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking))
         return 2;
     if (only_once) return once(list, cases);
+    const double limit = (nothing ? 1 : 4) * (kernel ? 1000 : 150);
     for (int i = 0; i < cases; i++) {
         struct what what = list[i];
         what.launches += passes;
-        failed |= measure(&what, nothing ? (kernel ? 1000 : 500) : kernel ? 10000 : 600);
+        prepare(&what);
+        failed |= measure(&what, 0, limit) | measure(&what, WALK, limit);
     }
     return failed;
 }

@@ -7,7 +7,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -213,6 +215,33 @@ static void test_handles(void **state) {
     valid.handle = handle;
 }
 
+static uint64_t attributes_for(const struct call *x) {
+    const uint64_t before = fgsim_cublaslt_attributes_read();
+    check_served(x);
+    return fgsim_cublaslt_attributes_read() - before;
+}
+
+/*
+ * Attributes are read from where this copy keeps them, and asked for where that is not known: of a copy that keeps them
+ * otherwise (FASTGEMM_SIM_LT), or of a descriptor of another version. The spoilers above hold for either.
+ */
+static void test_attributes(void **state) {
+    (void)state;
+    const bool known = !getenv("FASTGEMM_SIM_LT");
+    check_served(&valid); /* learns */
+    const uint64_t read = attributes_for(&valid);
+    if (known) assert_int_equal(read, 0);
+    if (!known) assert_true(read > 40);
+    valid.desc->data[0] ^= 1;
+    assert_true(attributes_for(&valid) > 40);
+    valid.desc->data[0] ^= 1;
+    SET_DESC(CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t, CUBLASLT_EPILOGUE_RELU_BIAS);
+    SET_DESC(CUBLASLT_MATMUL_DESC_BIAS_POINTER, void *, memory);
+    assert_int_equal(attributes_for(&valid), read);
+    SET_DESC(CUBLASLT_MATMUL_DESC_BIAS_POINTER, void *, NULL);
+    check_forwarding(&valid);
+}
+
 static int start(void **state) {
     (void)state;
     void *library = dlopen("libcublasLt.so.13", RTLD_NOLOAD | RTLD_LAZY);
@@ -226,7 +255,7 @@ static int start(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_call, drop_call)
-    const struct CMUnitTest tests[] = {TEST(test_served), TEST(test_handles),
+    const struct CMUnitTest tests[] = {TEST(test_served), TEST(test_handles), TEST(test_attributes),
 #define SPOILER_TEST(name, change) TEST(test_##name),
                                        SPOILERS(SPOILER_TEST)
 #undef SPOILER_TEST

@@ -7,7 +7,14 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cublasContext *handles;
-static uint64_t foreign;
+static uint64_t foreign, settings_read;
+
+uint64_t fgsim_cublas_settings_read(void) {
+    return __atomic_load_n(&settings_read, __ATOMIC_RELAXED);
+}
+static void note_read(void) {
+    __atomic_add_fetch(&settings_read, 1, __ATOMIC_RELAXED);
+}
 
 uint64_t fgsim_cublas_foreign_handles(void) {
     return foreign;
@@ -78,6 +85,7 @@ cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void *workspace, siz
 
 cublasStatus_t cublasGetStream_v2(cublasHandle_t handle, cudaStream_t *stream) {
     cublasStatus_t status = standin_handle(handle);
+    note_read();
     if (!status) *stream = handle->stream;
     return status;
 }
@@ -93,6 +101,7 @@ cublasStatus_t cublasGetStream_v2(cublasHandle_t handle, cudaStream_t *stream) {
     }                                                                                                                  \
     cublasStatus_t get(cublasHandle_t handle, type *value) {                                                           \
         cublasStatus_t status = standin_handle(handle);                                                                \
+        note_read();                                                                                                   \
         if (status) return status;                                                                                     \
         if (!value) return CUBLAS_STATUS_INVALID_VALUE;                                                                \
         *value = handle->field;                                                                                        \

@@ -1,9 +1,10 @@
 /*
  * The stand-in's descriptors: a table says where an attribute lies in its opaque struct. What an older cublasLt does
- * not know is refused as there.
+ * not know is refused as there. FASTGEMM_SIM_LT=reversed: a copy that keeps attributes otherwise, their bytes reversed.
  */
 #include "cublaslt_standin.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,16 +63,33 @@ static const struct attribute *find(const struct attribute *table, size_t count,
     return NULL;
 }
 
+static atomic_ullong attributes_read;
+
+uint64_t fgsim_cublaslt_attributes_read(void) {
+    return atomic_load(&attributes_read);
+}
+
+static bool reversed(void) {
+    const char *value = getenv("FASTGEMM_SIM_LT");
+    return value && strcmp(value, "reversed") == 0;
+}
+
+static void copy(char *to, const char *from, int size) {
+    const bool backwards = reversed();
+    for (int i = 0; i < size; i++) to[i] = from[backwards ? size - 1 - i : i];
+}
+
 static cublasStatus_t get(const struct attribute *a, const void *from, void *to, size_t size, size_t *written) {
+    atomic_fetch_add(&attributes_read, 1);
     if (!a || !from || size < (size_t)a->size) return CUBLAS_STATUS_INVALID_VALUE;
-    memcpy(to, (const char *)from + a->offset, (size_t)a->size);
+    copy(to, (const char *)from + a->offset, a->size);
     if (written) *written = (size_t)a->size;
     return CUBLAS_STATUS_SUCCESS;
 }
 
 static cublasStatus_t set(const struct attribute *a, void *to, const void *from, size_t size) {
     if (!a || !to || !from || size < (size_t)a->size) return CUBLAS_STATUS_INVALID_VALUE;
-    memcpy((char *)to + a->offset, from, (size_t)a->size);
+    copy((char *)to + a->offset, from, a->size);
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -115,10 +133,10 @@ int64_t standin_lt_attribute(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttrib
     int64_t wide = 0;
     int32_t word = 0;
     if (a->size == 8) {
-        memcpy(&wide, (const char *)desc + a->offset, 8);
+        copy((char *)&wide, (const char *)desc + a->offset, 8);
         return wide;
     }
-    memcpy(&word, (const char *)desc + a->offset, (size_t)a->size);
+    copy((char *)&word, (const char *)desc + a->offset, a->size);
     return word;
 }
 

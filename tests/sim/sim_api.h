@@ -89,6 +89,10 @@ int fgsim_cublas_compare(const struct fgsim_cublas_call *a, const struct fgsim_c
 uint64_t fgsim_cublaslt_calls(struct fgsim_cublas_call *calls, size_t capacity);
 void fgsim_cublaslt_reset(void);
 
+/* How often attributes of descriptors were asked for, and settings of handles, since the process began. */
+uint64_t fgsim_cublaslt_attributes_read(void);
+uint64_t fgsim_cublas_settings_read(void);
+
 #ifdef __cplusplus
 }
 #endif
