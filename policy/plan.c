@@ -16,9 +16,11 @@ enum {
     MAX_SMS = 1 << 16,       /* that CTAs are counted for */
     RASTER = 8,
     RASTER_PLANES = 32,
+    SHORT_K = 128, /* where most bytes are those of D: the CTAs in flight had better write whole columns */
     TILE = 256 /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
 };
 static const int64_t MAX_EXTENT = INT32_MAX - 4096; /* kernels count rows and k in 32 bits, and step past the end */
+static const int64_t WALKED_BYTES = INT64_C(16) << 20; /* of A, which stays in L2 however often it is walked over */
 static const int64_t MAX_TILES = INT32_MAX;         /* CTAs along a grid's x */
 static const double MAX_SPAN = 0x1p60;              /* elements that an operand may reach over: 64-bit addresses */
 
@@ -234,9 +236,11 @@ static enum gemm_reason reason_to_forward(const struct gemm_problem *p, const st
 }
 
 /* Groups of tile rows, never more than there are: kernels count the CTAs of one group in 32 bits. */
-static int choose_raster(const struct gemm_problem *p, const struct gemm_variant *v, int wanted) {
-    int64_t rows = ceil_div(p->m, v->bm);
-    return rows < wanted ? (int)rows : wanted;
+static int choose_raster(const struct gemm_problem *p, const struct gemm_variant *v, int forced) {
+    const bool stores = v->family == FAMILY_TF32_WGMMA && p->k <= SHORT_K && 4 * p->m * p->k <= WALKED_BYTES;
+    const int64_t rows = ceil_div(p->m, v->bm), usual = gemm_family_splits(v->family) ? RASTER_PLANES : RASTER;
+    const int64_t wanted = forced ? forced : stores ? rows : usual;
+    return (int)(rows < wanted ? rows : wanted);
 }
 
 static struct gemm_plan forward(enum gemm_profile profile, enum gemm_reason reason) {
@@ -258,7 +262,6 @@ struct gemm_plan gemm_plan_make(const struct gemm_problem *p, const struct gemm_
     part.k = plan.k_chunk;
     plan.scratch_bytes = plan.shared_tiles ? gemm_variant_share_floats(plan.variant, plan.ctas) * 4
                                            : gemm_scratch_bytes(&part, plan.variant, plan.split_k);
-    int raster = gemm_family_splits(plan.variant->family) ? RASTER_PLANES : RASTER;
-    plan.raster = choose_raster(p, plan.variant, t->raster ? t->raster : raster);
+    plan.raster = choose_raster(p, plan.variant, t->raster);
     return plan;
 }

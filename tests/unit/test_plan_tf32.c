@@ -119,6 +119,17 @@ static void without_room_another_kernel_or_none(void **state) {
     assert_true(!plan.variant || plan.scratch_bytes <= 1 * MIB);
 }
 
+/* A short K and a D too large for L2: the CTAs in flight write whole columns. */
+static void what_stores_walks_whole_columns(void **state) {
+    (void)state;
+    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 32), true, 2048 * MIB);
+    assert_tf32(plan);
+    assert_int_equal(plan.raster, 32768 / plan.variant->bm);
+    plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 2047), true, 2048 * MIB);
+    assert_tf32(plan);
+    assert_int_equal(plan.raster, 8);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_cublas_is_weak_they_run),
@@ -129,6 +140,7 @@ int main(void) {
         cmocka_unit_test(nobody_else_gets_tf32),
         cmocka_unit_test(scratch_is_for_operands),
         cmocka_unit_test(without_room_another_kernel_or_none),
+        cmocka_unit_test(what_stores_walks_whole_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
