@@ -3,7 +3,8 @@
  * belongs to. A cuBLAS handle may be passed for a cublasLt one. cuBLAS API reference, "Using the cuBLASLt API".
  *
  * Frameworks always name an algorithm that cublasLtMatmulAlgoGetHeuristic gave them. It chooses among cuBLAS's kernels
- * and promises no bits across versions or chips, so a product that names one is served like any other.
+ * and promises no bits across versions or chips, so a product that names one is served like any other. Whether it is
+ * one is not looked into, but for one that is all zero, as a heuristic leaves it that found none: cuBLAS answers that.
  */
 #include "device_traits.h"
 #include "lt_call.h"
@@ -42,6 +43,12 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
     return status;
 }
 
+static bool is_blank(const cublasLtMatmulAlgo_t *algo) {
+    uint64_t set = 0;
+    for (size_t i = 0; i < sizeof algo->data / sizeof *algo->data; i++) set |= algo->data[i];
+    return !set;
+}
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *A,
                               cublasLtMatrixLayout_t layout_a, const void *B, cublasLtMatrixLayout_t layout_b,
                               const void *beta, const void *C, cublasLtMatrixLayout_t layout_c, void *D,
@@ -66,9 +73,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                                                .layout_d = layout_d,
                                                .workspace = {workspace, workspace_bytes},
                                                .stream = stream};
-        lt_call_describe(&call, &part, &arguments, view.real, toggles->log != LOG_OFF || toggles->kernel >= 0);
-        if (!view.state) call.refused = REASON_invalid; /* a handle that nobody has made, for all we know */
-        if (dispatch(&call, view)) return CUBLAS_STATUS_SUCCESS;
+        const bool asked = lt_call_describe(&call, &part, &arguments, view, toggles);
+        /* A handle that nobody has made, for all we know; or no algorithm. */
+        if (!view.state || (algo && is_blank(algo))) call.refused = REASON_invalid;
+        if (asked && dispatch(&call, view)) return CUBLAS_STATUS_SUCCESS;
     }
     return view.real->cublasLtMatmul(handle, desc, alpha, A, layout_a, B, layout_b, beta, C, layout_c, D, layout_d,
                                      algo, workspace, workspace_bytes, stream);

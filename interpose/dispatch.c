@@ -145,10 +145,10 @@ static const double SLOWER_UNSPLIT = 1.05;
  * handle.
  */
 static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_problem *p, struct place *place,
-                                  const struct toggles *toggles) {
+                                  const struct toggles *toggles, bool planned) {
     const int64_t allowed = scratch_limit(&place->workspace, (int64_t)toggles->workspace_mb << 20);
     struct gemm_limits limits = {.scratch_bytes = allowed, .planes_bytes = allowed};
-    *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
+    if (!planned) *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
     if (!plan->variant) return plan->reason;
     enum gemm_reason reason = ask_capture(place->modes.stream, &place->capturing);
     if (reason != REASON_routed || !plan->scratch_bytes) return reason;
@@ -188,6 +188,8 @@ struct road {
     struct gemm_problem problem;
     struct gemm_plan plan;
     struct place place;
+    struct handle_modes recorded; /* what refuse_by_record went by, where it made a plan */
+    bool planned;
 };
 
 /* Whether a product that its plan forwards is forwarded whatever its scalars are: of them only a beta of 0 counts. */
@@ -230,7 +232,14 @@ static enum gemm_reason refuse_by_record(struct road *r) {
     const struct gemm_limits limits = {.scratch_bytes = allowed, .planes_bytes = allowed};
     const struct gemm_plan plan = plan_cached(p, record.device, &traits, toggles, &limits);
     if (!plan.variant && forwards_any_scalars(p, &traits, &limits)) verdict_keep_forward(r->fingerprint);
+    r->plan = plan, r->recorded = *modes, r->planned = true;
     return plan.reason;
+}
+
+/* Whether cuBLAS answered what was recorded, and the call is on the handle's device: find_place saw to that. */
+static bool plan_holds(const struct road *r) {
+    const struct handle_modes *asked = &r->place.modes, *recorded = &r->recorded;
+    return r->planned && asked->math_mode == recorded->math_mode && asked->sm_count_target == recorded->sm_count_target;
 }
 
 /* Everything but the launch. */
@@ -244,12 +253,12 @@ static enum gemm_reason settle(struct road *r) {
     if (reason != REASON_routed) return reason;
     if (r->call->lt)
         r->place.modes = r->call->lt->modes;
-    else if (!handle_state_modes(r->view.real, r->call->handle, &r->place.modes))
+    else if (!handle_state_modes(r->view.real, r->call->handle, &r->place.modes, r->planned))
         return REASON_invalid;
     reason = contract_owed(r->call, &r->place.modes, settings(), p);
     if (reason == REASON_routed) reason = describe_scalars(p, r->call, &r->place.modes);
     if (reason == REASON_routed) reason = find_place(&r->place, r->call, r->view);
-    if (reason == REASON_routed) reason = make_plan(&r->plan, p, &r->place, &settings()->toggles);
+    if (reason == REASON_routed) reason = make_plan(&r->plan, p, &r->place, &settings()->toggles, plan_holds(r));
     return reason;
 }
 
@@ -259,6 +268,7 @@ static void set_out(struct road *r, const struct gemm_call *call, struct handle_
     r->fingerprint = fingerprint;
     describe(&r->problem, call);
     r->plan = (struct gemm_plan){.profile = gemm_profile_of(&r->problem)};
+    r->planned = false;
 }
 
 /* Why a route was taken, for the log. */

@@ -39,6 +39,7 @@ struct lt_part {
     enum gemm_activation activation;
     struct handle_modes modes;
     struct workspace workspace;
+    uint64_t fingerprint; /* verdicts.h */
 };
 
 /*

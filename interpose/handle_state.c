@@ -189,11 +189,12 @@ bool handle_state_pointer_mode(const struct real_cublas *real, cublasHandle_t ha
 /*
  * Not asked: the atomics mode. It allows results that differ from run to run; ours never do.
  */
-bool handle_state_modes(const struct real_cublas *real, cublasHandle_t handle, struct handle_modes *out) {
-    *out = (struct handle_modes){0};
+bool handle_state_modes(const struct real_cublas *real, cublasHandle_t handle, struct handle_modes *out,
+                        bool pointer_mode_known) {
+    *out = (struct handle_modes){.pointer_mode = out->pointer_mode};
     if (!real->cublasGetStream_v2 || !real->cublasGetMathMode) return false;
     if (real->cublasGetMathMode(handle, &out->math_mode) != CUBLAS_STATUS_SUCCESS) return false;
-    if (!handle_state_pointer_mode(real, handle, &out->pointer_mode)) return false;
+    if (!pointer_mode_known && !handle_state_pointer_mode(real, handle, &out->pointer_mode)) return false;
     if (real->cublasGetStream_v2(handle, &out->stream) != CUBLAS_STATUS_SUCCESS) return false;
 #if CUBLAS_VERSION >= 130000
     cublasEmulationStrategy_t strategy = CUBLAS_EMULATION_STRATEGY_DEFAULT;

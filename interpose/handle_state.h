@@ -77,7 +77,9 @@ bool handle_state_pointer_mode(const struct real_cublas *real, cublasHandle_t ha
 /* The device that the handle was made on, or DEVICE_UNKNOWN. */
 int handle_state_device(const struct handle_state *state);
 
-/* Asks cuBLAS for the handle's modes; false when it does not know the handle. */
-bool handle_state_modes(const struct real_cublas *real, cublasHandle_t handle, struct handle_modes *out);
+/* Asks cuBLAS for the handle's modes, but for the pointer mode if that is in `out`; false: it does not know the handle.
+ */
+bool handle_state_modes(const struct real_cublas *real, cublasHandle_t handle, struct handle_modes *out,
+                        bool pointer_mode_known);
 
 #endif

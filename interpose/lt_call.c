@@ -8,6 +8,7 @@
 
 #include "../policy/measured.h"
 #include "lt_fields.h"
+#include "verdicts.h"
 
 /* ---- attributes ---- */
 
@@ -252,22 +253,72 @@ static bool is_too_small(const struct lt_arguments *x, const struct reader *read
     return read && measured_too_small((int64_t)rows, (int64_t)cols, (int64_t)k, batch);
 }
 
-void lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
-                      const struct real_cublas *real, bool whole) {
+/* ---- a verdict that was found before ---- */
+
+/* A sum: the words are independent of each other. */
+static inline uint64_t mix_layout(const struct lt_fields *fields, cublasLtMatrixLayout_t layout, uint64_t place) {
+    uint64_t sum = 0, word;
+    for (uint32_t i = 0; i < fields->layout_words; i++) {
+        memcpy(&word, (const char *)layout + i * sizeof word, sizeof word);
+        sum += verdict_mix(word, place + i);
+    }
+    return sum;
+}
+
+/*
+ * Of what a verdict depends on. What else a descriptor may hold forwards a call, or changes no plan; of C only beta's
+ * being 0 counts, as everywhere.
+ */
+static uint64_t fingerprint_of(const struct lt_arguments *x, const struct reader *reader, int device,
+                               const struct toggles *toggles) {
+    const cublasLtMatmulDesc_t desc = x->desc;
+    int32_t compute = 0, op_a = 0, op_b = 0, sm_count_target = 0;
+    uint32_t epilogue = 0;
+    if (!reader->fields || device == DEVICE_UNKNOWN) return 0;
+    DESC(COMPUTE_TYPE, &compute);
+    DESC(TRANSA, &op_a);
+    DESC(TRANSB, &op_b);
+    DESC(SM_COUNT_TARGET, &sm_count_target);
+    DESC(EPILOGUE, &epilogue);
+    const uint64_t words = (uint64_t)(uint32_t)compute | (uint64_t)(uint8_t)op_a << 32 | (uint64_t)(uint8_t)op_b << 40 |
+                           (uint64_t)(uint8_t)device << 48 | verdict_alignments(x->a, x->b) << 56;
+    const uint64_t more = (uint64_t)epilogue << 32 | (uint32_t)sm_count_target;
+    const uint64_t layouts = mix_layout(reader->fields, x->layout_a, 0) + mix_layout(reader->fields, x->layout_b, 64) +
+                             mix_layout(reader->fields, x->layout_d, 128);
+    const uint64_t hash =
+        verdict_mix(verdict_mix(layouts, words), more ^ verdict_workspace(x->workspace.size, toggles));
+    return hash ? hash : 1;
+}
+
+/* Operands that are not fp32; what was found to be cuBLAS's before; what is too small, which is found here. */
+static bool is_plainly_forwarded(struct lt_part *part, const struct lt_arguments *x, const struct reader *reader,
+                                 int device, const struct toggles *toggles) {
+    if (!is_fp32(reader, x->layout_a)) return true;
+    part->fingerprint = fingerprint_of(x, reader, device, toggles);
+    if (verdict_is_forward(part->fingerprint)) return true;
+    if (!is_too_small(x, reader)) return false;
+    verdict_keep_forward(part->fingerprint);
+    return true;
+}
+
+bool lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
+                      struct handle_view view, const struct toggles *toggles) {
+    const struct real_cublas *real = view.real;
+    const bool whole = toggles->log != LOG_OFF || toggles->kernel >= 0;
     call->lt = part;
-    part->workspace = x->workspace.address ? x->workspace : (struct workspace){NULL, 0};
-    part->modes.stream = x->stream;
-    if (!real->cublasLtMatmulDescGetAttribute || !real->cublasLtMatrixLayoutGetAttribute || !x->desc || !x->layout_a ||
-        !x->layout_b || !x->layout_c || !x->layout_d) {
+    if (!x->desc || !x->layout_a || !x->layout_b || !x->layout_c || !x->layout_d) {
         call->refused = REASON_invalid;
-        return;
+        return whole;
     }
     struct reader reader = {real, lt_fields_of(real)};
     if (reader.fields && !lt_fields_fit(reader.fields, x->desc)) reader.fields = NULL;
-    if (!whole && !is_fp32(&reader, x->layout_a))
-        call->refused = REASON_not_fp32;
-    else if (!whole && is_too_small(x, &reader))
-        call->refused = REASON_too_small;
-    else
-        describe_into(call, part, x, &reader);
+    if (!reader.fields && (!real->cublasLtMatmulDescGetAttribute || !real->cublasLtMatrixLayoutGetAttribute)) {
+        call->refused = REASON_invalid;
+        return whole;
+    }
+    if (!whole && is_plainly_forwarded(part, x, &reader, handle_state_device(view.state), toggles)) return false;
+    part->workspace = x->workspace.address ? x->workspace : (struct workspace){NULL, 0};
+    part->modes.stream = x->stream;
+    describe_into(call, part, x, &reader);
+    return true;
 }

@@ -4,6 +4,7 @@
 #ifndef FASTGEMM_LT_CALL_H
 #define FASTGEMM_LT_CALL_H
 
+#include "../policy/toggles.h"
 #include "dispatch.h"
 
 /* The call as it came in, but for the chosen algorithm: a hint about cuBLAS's own kernels. */
@@ -18,10 +19,11 @@ struct lt_arguments {
 
 /*
  * Fills `call` and the `part` that it points to; call->refused says why a call is to be forwarded, whose rest may then
- * be unfilled. Unless `whole` is set, as for a log, no more is read than shows that operands are not fp32, or that the
- * product is too small: where attributes have to be asked for (lt_fields.h), each costs some 8 ns, and there are 52.
+ * be unfilled. False: it is to be forwarded, and nobody need know why, since no log is kept and no kernel forced; then
+ * no more is read than shows that operands are not fp32, that the product is too small, or that it was found to be
+ * cuBLAS's before.
  */
-void lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *arguments,
-                      const struct real_cublas *real, bool whole);
+bool lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *arguments,
+                      struct handle_view view, const struct toggles *toggles);
 
 #endif

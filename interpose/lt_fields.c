@@ -29,7 +29,8 @@ union bytes {
 struct kind {
     const struct real_cublas *real;
     bool is_desc;
-    int first, size;   /* the bytes that hold attributes, in every descriptor of the version */
+    int first, size;   /* the bytes that may hold attributes, in every descriptor of the version */
+    int end;           /* of those that do */
     union bytes fresh; /* as the copy makes one */
 };
 
@@ -86,6 +87,7 @@ static bool learn_kind(struct kind *kind, const struct attribute *attributes, si
         int place = place_of(kind, attributes[i]);
         if (place < 0) return false;
         places[attributes[i].which] = (uint8_t)place;
+        if (place != LT_ABSENT && place + attributes[i].size > kind->end) kind->end = place + attributes[i].size;
     }
     return true;
 }
@@ -100,13 +102,15 @@ static bool learn(const struct real_cublas *real, struct lt_fields *out) {
         !learn_kind(&layout, of_layout, sizeof of_layout / sizeof *of_layout, out->layout))
         return false;
     memcpy(&out->version, &desc.fresh, sizeof out->version);
+    out->layout_words = (uint32_t)(layout.end + SIZE_STEP - 1) / SIZE_STEP; /* its size is a multiple of that */
     return true;
 }
 
 /* ---- what was learnt, for each copy ---- */
 
+/* What a call reads of it is one cache line and a half. */
 struct lesson {
-    const struct real_cublas *real;
+    _Alignas(64) const struct real_cublas *real;
     const struct lesson *next;
     bool good;
     struct lt_fields fields;
@@ -115,7 +119,7 @@ static _Atomic(const struct lesson *) lessons;
 
 /* Twice, should two threads come at once: it does no harm, and takes a microsecond. */
 static const struct lesson *add(const struct real_cublas *real) {
-    struct lesson *lesson = malloc(sizeof *lesson);
+    struct lesson *lesson = aligned_alloc(_Alignof(struct lesson), sizeof *lesson);
     if (!lesson) return NULL;
     lesson->real = real;
     lesson->good = learn(real, &lesson->fields);

@@ -17,7 +17,8 @@
 enum { LT_DESC_ATTRIBUTES = 39, LT_LAYOUT_ATTRIBUTES = 9, LT_ABSENT = 0xff };
 
 struct lt_fields {
-    uint32_t version; /* a descriptor's first word: of another version, it has another size */
+    uint32_t version;      /* a descriptor's first word: of another version, it has another size */
+    uint32_t layout_words; /* of eight bytes, that a layout's attributes lie in */
     uint8_t desc[LT_DESC_ATTRIBUTES], layout[LT_LAYOUT_ATTRIBUTES]; /* offsets; LT_ABSENT: the copy does not know it */
 };
 

@@ -13,9 +13,26 @@
 #include "../policy/toggles.h"
 #include "dispatch.h"
 
+/* Both halves of the product, as in wyhash's mixing function: public domain, Wang Yi. */
+static inline uint64_t verdict_mix(uint64_t a, uint64_t b) {
+    unsigned __int128 product =
+        (unsigned __int128)(a ^ UINT64_C(0xa0761d6478bd642f)) * (b ^ UINT64_C(0xe7037ed1a0b428db));
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Of a workspace larger than what the user allows, which alone may change a plan. */
+static inline uint64_t verdict_workspace(size_t bytes, const struct toggles *toggles) {
+    return bytes > (size_t)toggles->workspace_mb << 20 ? bytes : 0;
+}
+
+static inline uint64_t verdict_alignments(const void *a, const void *b) {
+    return ((uintptr_t)a & 15) | ((uintptr_t)b & 15) << 4;
+}
+
 /*
  * Of all that a verdict depends on, but for the scalars, which may lie on the device: the call's words, the alignment
- * of its operands, and the handle's record. 0 where the record does not know the handle's device or math mode.
+ * of its operands, and the handle's record. 0, which is never kept, where the record does not know the handle's device
+ * or math mode. cublasLt's calls bring one that is made from their descriptors as they lie.
  */
 uint64_t verdict_fingerprint(const struct gemm_call *call, const struct handle_state *state,
                              const struct toggles *toggles);

@@ -145,6 +145,54 @@ static int streams(void) {
     return STREAMS;
 }
 
+/* A product that is captured once and replayed on a stream of its own, beside others. */
+struct replayed {
+    cudaStream_t stream;
+    cudaGraphExec_t program;
+    float *c;
+};
+
+static struct replayed capture_on(cublasHandle_t handle, const float *operands) {
+    struct replayed r = {.c = result()};
+    cudaGraph_t graph;
+    MUST(cudaStreamCreateWithFlags(&r.stream, cudaStreamNonBlocking));
+    MUST(cublasSetStream(handle, r.stream));
+    MUST(multiply(handle, operands, r.c)); /* as programs warm up */
+    MUST(cudaDeviceSynchronize());
+    MUST(cudaStreamBeginCapture(r.stream, cudaStreamCaptureModeGlobal));
+    for (int i = 0; i < 2; i++) MUST(multiply(handle, operands, r.c));
+    MUST(cudaStreamEndCapture(r.stream, &graph));
+    MUST(cudaGraphInstantiate(&r.program, graph, 0));
+    MUST(cudaGraphDestroy(graph));
+    return r;
+}
+
+/* Graphs that are replayed at once, also when their handle is gone. */
+static int graphs(void) {
+    enum { GRAPHS = 3, REPLAYS = 30 };
+    cublasHandle_t handle;
+    struct replayed r[GRAPHS];
+    float *operands = operand();
+    MUST(cublasCreate(&handle));
+    for (int i = 0; i < GRAPHS; i++) r[i] = capture_on(handle, operands);
+    for (int life = 0; life < 2; life++) {
+        for (int i = 0; i < GRAPHS; i++) MUST(cudaMemset(r[i].c, 0xff, sizeof exact));
+        MUST(cudaDeviceSynchronize());
+        for (int i = 0; i < GRAPHS * REPLAYS; i++) MUST(cudaGraphLaunch(r[i % GRAPHS].program, r[i % GRAPHS].stream));
+        for (int i = 0; i < GRAPHS; i++) expect_exact(r[i].c, "replays at once");
+        if (life == 0) MUST(cublasDestroy(handle));
+    }
+    for (int i = 0; i < GRAPHS; i++) {
+        MUST(cudaGraphLaunch(r[i].program, r[i].stream));
+        MUST(cudaGraphExecDestroy(r[i].program)); /* with work under way */
+        MUST(cudaStreamDestroy(r[i].stream));
+    }
+    MUST(cudaDeviceSynchronize());
+    cudaFree(operands);
+    for (int i = 0; i < GRAPHS; i++) cudaFree(r[i].c);
+    return 3 * GRAPHS;
+}
+
 /* Contexts that the program makes with the driver, beside the runtime's and after one another. */
 static int contexts(void) {
     int (*create)(void **, void *, unsigned, int), (*destroy)(void *), (*set)(void *);
@@ -250,6 +298,16 @@ static int capture(void) {
     return 1;
 }
 
+/* What the library keeps on a device is gone with cudaDeviceReset, and is made anew. */
+static int reset(void) {
+    int products = graphs() + whole_life("before the reset");
+    for (int i = 0; i < 2; i++) {
+        MUST(cudaDeviceReset());
+        products += whole_life("after a reset") + graphs();
+    }
+    return products;
+}
+
 static int life(void) {
     return whole_life("an exec'd child");
 }
@@ -257,8 +315,9 @@ static int life(void) {
 static const struct scenario {
     const char *name;
     int (*run)(void);
-} scenarios[] = {{"life", life},   {"threads", threads},     {"one_handle", one_handle}, {"streams", streams},
-                 {"forks", forks}, {"processes", processes}, {"contexts", contexts},     {"capture", capture}};
+} scenarios[] = {{"life", life},     {"threads", threads},     {"one_handle", one_handle}, {"streams", streams},
+                 {"forks", forks},   {"processes", processes}, {"contexts", contexts},     {"capture", capture},
+                 {"graphs", graphs}, {"reset", reset}};
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
 
 /* ---- the parent: never uses CUDA ---- */

@@ -1,7 +1,8 @@
 /*
  * Products under the preload against float64 and against the same library's own cuBLAS, in one process: on a real GPU,
  * and smaller on the simulated one. The first argument is the kernel to force, or `auto` for the library's own choice;
- * the second, if there is one, the number of splits of K.
+ * the second, if there is one, the number of splits of K, 0 for the policy's; the third, one group of tests alone,
+ * since all of them take long where another core is busy: sizes, doors or large.
  *
  * That our kernels ran is read from the library's log after every call: nothing passes because nothing was intercepted.
  */
@@ -613,7 +614,6 @@ static int start(void **state) {
 
 static int end(void **state) {
     (void)state;
-    unlink(log_path);
     return cublasDestroy(handle) == CUBLAS_STATUS_SUCCESS ? 0 : -1;
 }
 
@@ -647,23 +647,33 @@ static const char *precision_of(const char *kernel) {
     return "caller";
 }
 
+static const struct CMUnitTest sizes_tests[] = {
+    cmocka_unit_test(both_sides_are_what_they_say),
+    cmocka_unit_test(ops_sizes_scalars),
+};
+static const struct CMUnitTest doors_tests[] = {
+    cmocka_unit_test(every_door),           cmocka_unit_test(integers_are_exact),
+    cmocka_unit_test(same_bits_every_time), cmocka_unit_test(nothing_to_multiply),
+    cmocka_unit_test(graded_inputs),        cmocka_unit_test(the_error_grows_no_faster_than_k),
+    cmocka_unit_test(infinities_and_nans),  cmocka_unit_test(captured_and_replayed),
+};
+static const struct CMUnitTest large_tests[] = {
+    cmocka_unit_test(target_profiles),
+    cmocka_unit_test(tf32_for_those_who_allow_it),
+    cmocka_unit_test(infinities_of_tf32),
+    cmocka_unit_test(more_than_31_bits),
+};
+
+/* How many failed of the group of this name, or of all. */
+static int run_groups(const char *which) {
+    int failed = 0;
+    if (!which || !strcmp(which, "sizes")) failed += cmocka_run_group_tests(sizes_tests, start, end);
+    if (!which || !strcmp(which, "doors")) failed += cmocka_run_group_tests(doors_tests, start, end);
+    if (!which || !strcmp(which, "large")) failed += cmocka_run_group_tests(large_tests, start, end);
+    return failed;
+}
+
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_sides_are_what_they_say),
-        cmocka_unit_test(ops_sizes_scalars),
-        cmocka_unit_test(every_door),
-        cmocka_unit_test(integers_are_exact),
-        cmocka_unit_test(same_bits_every_time),
-        cmocka_unit_test(nothing_to_multiply),
-        cmocka_unit_test(graded_inputs),
-        cmocka_unit_test(the_error_grows_no_faster_than_k),
-        cmocka_unit_test(infinities_and_nans),
-        cmocka_unit_test(captured_and_replayed),
-        cmocka_unit_test(target_profiles),
-        cmocka_unit_test(tf32_for_those_who_allow_it),
-        cmocka_unit_test(infinities_of_tf32),
-        cmocka_unit_test(more_than_31_bits),
-    };
     int devices = 0;
     if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
         puts("skipped: no GPU here");
@@ -687,5 +697,7 @@ int main(int argc, char **argv) {
     if (forced) setenv("FASTGEMM_PRECISION", precision_of(argv[1]), 1);
     tf32 = forced && !strcmp(precision_of(argv[1]), "tf32");
     if (argc > 2) setenv("FASTGEMM_SPLIT_K", argv[2], 1);
-    return cmocka_run_group_tests(tests, start, end);
+    const int failed = run_groups(argc > 3 ? argv[3] : NULL);
+    unlink(log_path);
+    return failed;
 }

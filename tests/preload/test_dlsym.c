@@ -99,6 +99,19 @@ static void test_errors(void **state) {
     assert_non_null(message);
     assert_non_null(strstr(message, "cublasNoSuchFunction"));
     assert_null(dlerror());
+    assert_non_null(dlsym(cublas, "cublasSgemm_v2"));
+    assert_null(dlerror());
+    assert_null(dlsym(cublas, "cublasNoSuchFunction"));
+    assert_non_null(dlsym(cublas, "cublasSgemm_v2")); /* a success forgets the error before it, as glibc's own does */
+    assert_null(dlerror());
+    assert_null(dlvsym(cublas, "cublasSgemm_v2", "libcublas.so.7"));
+    message = dlerror();
+    assert_non_null(message);
+    assert_non_null(strstr(message, "cublasSgemm_v2"));
+    assert_null(dlsym(load(IMPOSTOR, RTLD_LOCAL), "cublasGemmEx")); /* a name of ours, not in that library */
+    message = dlerror();
+    assert_non_null(message);
+    assert_true(strstr(message, "cublasGemmEx") && strstr(message, "impostor"));
 }
 
 /* ---- what they do ---- */

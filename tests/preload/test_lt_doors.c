@@ -40,6 +40,7 @@ static cudaStream_t stream;
 static float *memory;
 static void *workspace;
 static const float one = 1, two = 2, zero = 0;
+static const cublasLtMatmulAlgo_t blank;
 static struct call valid;
 
 static cublasLtMatrixLayout_t layout(cudaDataType type, uint64_t rows, uint64_t cols, int64_t ld) {
@@ -136,6 +137,7 @@ static void check_served(const struct call *x) {
     X(null_d, valid.d = NULL)                                                                                          \
     X(null_workspace, valid.workspace = NULL)                                                                          \
     X(shifted_workspace, valid.workspace = (char *)workspace + 128; valid.workspace_bytes -= 128)                      \
+    X(blank_algorithm, valid.algo = &blank)                                                                            \
     X(alpha_zero, valid.alpha = &zero)                                                                                 \
     X(half, SET_ALL(CUBLASLT_MATRIX_LAYOUT_TYPE, int32_t, CUDA_R_16F))                                                 \
     X(half_in, SET_LAYOUT(a, CUBLASLT_MATRIX_LAYOUT_TYPE, int32_t, CUDA_R_16F);                                        \

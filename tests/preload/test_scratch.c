@@ -331,64 +331,117 @@ static void test_two_devices(void **state) {
 
 /* ---- captures ---- */
 
-/* The call under capture and then replayed, twice; beta = 0, so that both give the same. */
-static void capture(const struct door_call *call, cudaStream_t stream, const char *ours, unsigned expected) {
-    static float first[M * N], second[M * N];
+/* A captured call, its graph and the executable form of that. */
+struct captured {
+    const struct door_call *call;
+    cudaStream_t stream;
     cudaGraph_t graph;
     cudaGraphExec_t program;
-    struct fgsim_counters counters;
+    unsigned launches; /* of ours, each time that it is replayed */
+};
+
+/* Captures the call: as many launches of ours, and nothing of cuBLAS's; with none, cuBLAS's. Nothing is allocated. */
+static struct captured capture(const struct door_call *call, cudaStream_t stream, unsigned launches) {
+    struct captured captured = {.call = call, .stream = stream, .launches = launches};
+    struct fgsim_counters before, counters;
     fgsim_reset();
     fgsim_cublas_reset();
+    fgsim_counters(&before);
     assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
     assert_int_equal(doors[0].call(doors[0].linked, call), CUBLAS_STATUS_SUCCESS);
-    assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    assert_int_equal(cudaStreamEndCapture(stream, &captured.graph), cudaSuccess);
     fgsim_counters(&counters);
     assert_int_equal(counters.launches, 0);
-    assert_int_equal(counters.recorded, expected ? expected : 1);
+    assert_int_equal(counters.recorded, launches ? launches : 1);
     assert_int_equal(counters.async_mallocs + counters.mallocs + counters.syncs, 0);
-    assert_int_equal(fgsim_cublas_calls(NULL, 0), expected ? 0 : 1);
-    assert_int_equal(cudaGraphInstantiate(&program, graph, 0), cudaSuccess);
-    for (int replay = 0; replay < 2; replay++) {
-        cudaMemset(call->c, 0xff, sizeof first);
-        assert_int_equal(cudaGraphLaunch(program, stream), cudaSuccess);
-        assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
-        cudaMemcpy(replay ? second : first, call->c, sizeof first, cudaMemcpyDeviceToHost);
+    assert_int_equal(counters.live_blocks, before.live_blocks);
+    assert_int_equal(fgsim_cublas_calls(NULL, 0), launches ? 0 : 1);
+    assert_int_equal(cudaPeekAtLastError(), cudaSuccess);
+    assert_int_equal(cudaGraphInstantiate(&captured.program, captured.graph, 0), cudaSuccess);
+    return captured;
+}
+
+/* Replays it twice; beta = 0, so that both give the same. */
+static void replay(const struct captured *captured) {
+    static float result[2][M * N];
+    const void *c = captured->call->c;
+    const size_t bytes = (size_t)captured->call->m * (size_t)captured->call->n * sizeof(float);
+    assert_true(bytes <= sizeof *result);
+    fgsim_reset();
+    for (int i = 0; i < 2; i++) {
+        cudaMemset(captured->call->c, 0xff, bytes);
+        assert_int_equal(cudaGraphLaunch(captured->program, captured->stream), cudaSuccess);
+        assert_int_equal(cudaStreamSynchronize(captured->stream), cudaSuccess);
+        cudaMemcpy(result[i], c, bytes, cudaMemcpyDeviceToHost);
     }
-    assert_memory_equal(first, second, sizeof first);
-    assert_int_equal(fgsim_launches(ours) + fgsim_launches("splitk_reduce"), 2 * expected);
-    check_result(call, 1);
-    cudaGraphExecDestroy(program);
-    cudaGraphDestroy(graph);
+    assert_memory_equal(result[0], result[1], bytes);
+    assert_int_equal(fgsim_launches("sgemm_simt") + fgsim_launches("splitk_reduce"), 2 * captured->launches);
+    check_result(captured->call, 1);
+}
+
+static void end(const struct captured *captured) {
+    assert_int_equal(cudaGraphExecDestroy(captured->program), cudaSuccess);
+    assert_int_equal(cudaGraphDestroy(captured->graph), cudaSuccess);
+}
+
+static void capture_replay_end(const struct door_call *call, cudaStream_t stream, unsigned launches) {
+    const struct captured captured = capture(call, stream, launches);
+    replay(&captured);
+    end(&captured);
+}
+
+enum { UNSPLIT = 1, SPLIT = 2 };
+
+static struct door_call captured_product(cudaStream_t stream) {
+    static const float one = 1, zero = 0;
+    struct door_call call = product(new_handle(stream), LONG_K);
+    call.alpha = &one, call.beta = &zero;
+    return call;
 }
 
 /*
- * With the caller's workspace a captured call is split as it always is. Without, it takes no scratch: a block of the
- * handle's would have to live as long as the graph. Device scalars are read at the replay.
+ * With the caller's workspace a captured call is split as it always is. Without, it takes no scratch, also when the
+ * handle or the pool has some: it would have to live as long as the graph; and whoever captures a call again, to update
+ * a graph with it, as XLA does, needs the same kernels as before. Device scalars are read at the replay.
  */
 static void test_capture(void **state) {
     (void)state;
-    static const float one = 1, zero = 0, scalars[] = {1, 0};
+    static const float scalars[] = {1, 0};
     cudaStream_t stream = new_stream();
     float *workspace = device_floats(1 << 20), *device = device_floats(2);
-    struct door_call call = product(new_handle(stream), LONG_K);
-    call.alpha = &one, call.beta = &zero;
-    capture(&call, stream, "sgemm_simt_64x64x8", 1);
-    assert_int_equal(blocks_for(&call), 1); /* not what it keeps for calls that are not captured, either */
-    capture(&call, stream, "sgemm_simt_64x64x8", 1);
+    struct door_call call = captured_product(stream);
+    capture_replay_end(&call, stream, UNSPLIT);
+    assert_int_equal(blocks_for(&call), 1);
+    capture_replay_end(&call, stream, UNSPLIT);
     assert_int_equal(cublasSetWorkspace_v2(call.handle, workspace, 4 << 20), CUBLAS_STATUS_SUCCESS);
-    capture(&call, stream, "sgemm_simt_64x64x8", 2);
+    capture_replay_end(&call, stream, SPLIT);
     cudaMemcpy(device, scalars, sizeof scalars, cudaMemcpyHostToDevice);
     assert_int_equal(cublasSetPointerMode_v2(call.handle, CUBLAS_POINTER_MODE_DEVICE), CUBLAS_STATUS_SUCCESS);
     call.alpha = device, call.beta = device + 1;
-    capture(&call, stream, "sgemm_simt_64x64x8", 2);
+    capture_replay_end(&call, stream, SPLIT);
     assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);
     assert_int_equal(cudaStreamDestroy(stream), cudaSuccess);
     cudaFree(workspace), cudaFree(device);
     release(&call);
 }
 
+/* Graphs that are there at once, their handle gone before they are replayed. */
+static void test_graphs_at_once(void **state) {
+    (void)state;
+    cudaStream_t stream = new_stream();
+    float *workspace = device_floats(1 << 20);
+    struct door_call call[2] = {captured_product(stream), captured_product(stream)};
+    assert_int_equal(cublasSetWorkspace_v2(call[1].handle, workspace, 4 << 20), CUBLAS_STATUS_SUCCESS);
+    const struct captured graphs[] = {capture(&call[0], stream, UNSPLIT), capture(&call[1], stream, SPLIT)};
+    for (int i = 0; i < 2; i++) assert_int_equal(cublasDestroy_v2(call[i].handle), CUBLAS_STATUS_SUCCESS);
+    for (int i = 0; i < 4; i++) replay(&graphs[i % 2]);
+    for (int i = 0; i < 2; i++) end(&graphs[i]), release(&call[i]);
+    assert_int_equal(cudaStreamDestroy(stream), cudaSuccess);
+    cudaFree(workspace);
+}
+
 /* By the library's own choice, a product that lives on its splits goes to cuBLAS when it cannot have them. */
-static void test_capture_unsplit(void **state) {
+static void test_capture_by_choice(void **state) {
     (void)state;
     static const float one = 1, zero = 0;
     cudaStream_t stream = new_stream();
@@ -398,9 +451,9 @@ static void test_capture_unsplit(void **state) {
     fgsim_reset();
     assert_int_equal(doors[0].call(doors[0].linked, &call), CUBLAS_STATUS_SUCCESS);
     assert_int_equal(fgsim_launches("splitk_reduce"), 1);
-    capture(&call, stream, "sgemm_simt", 0);
+    capture_replay_end(&call, stream, 0);
     assert_int_equal(cublasSetWorkspace_v2(call.handle, workspace, 16 << 20), CUBLAS_STATUS_SUCCESS);
-    capture(&call, stream, "sgemm_simt", 2);
+    capture_replay_end(&call, stream, SPLIT);
     assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);
     assert_int_equal(cudaStreamDestroy(stream), cudaSuccess);
     cudaFree(workspace);
@@ -426,9 +479,10 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_threads_in_turn),
         cmocka_unit_test(test_two_devices),
         cmocka_unit_test(test_capture),
+        cmocka_unit_test(test_graphs_at_once),
     };
     const struct CMUnitTest first_under_capture[] = {cmocka_unit_test(test_capture)};
-    const struct CMUnitTest by_choice[] = {cmocka_unit_test(test_capture_unsplit)};
+    const struct CMUnitTest by_choice[] = {cmocka_unit_test(test_capture_by_choice)};
     const char *which = argc > 1 ? argv[1] : "";
     if (strcmp(which, "capture") == 0) return cmocka_run_group_tests(first_under_capture, NULL, no_guard_broken);
     if (strcmp(which, "choice") == 0) return cmocka_run_group_tests(by_choice, NULL, no_guard_broken);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <cublasLt.h>
 #include <cuda_runtime_api.h>
 
 #include "routed.h"
@@ -96,11 +97,68 @@ static void test_others_are_looked_at(void **state) {
     release(&theirs);
 }
 
+/* ---- cublasLt ---- */
+
+struct lt_product {
+    cublasLtHandle_t handle;
+    cublasLtMatmulDesc_t desc;
+    cublasLtMatrixLayout_t a, b, d;
+    float *memory;
+};
+
+static void set_size(cublasLtMatrixLayout_t layout, uint64_t rows, uint64_t cols) {
+    const int64_t ld = (int64_t)rows;
+    assert_int_equal(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_ROWS, &rows, sizeof rows), 0);
+    assert_int_equal(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_COLS, &cols, sizeof cols), 0);
+    assert_int_equal(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_LD, &ld, sizeof ld), 0);
+}
+
+/* The same descriptors, with other sizes: whether it ran here. */
+static int lt_is_ours(const struct lt_product *p, uint64_t m, uint64_t n, uint64_t k) {
+    set_size(p->a, m, k), set_size(p->b, k, n), set_size(p->d, m, n);
+    fgsim_reset();
+    fgsim_cublaslt_reset();
+    assert_int_equal(cublasLtMatmul(p->handle, p->desc, &one, p->memory, p->a, p->memory, p->b, &zero, p->memory, p->d,
+                                    p->memory + (1 << 22), p->d, NULL, NULL, 0, NULL),
+                     CUBLAS_STATUS_SUCCESS);
+    const int ours = (int)fgsim_launches("sgemm_");
+    assert_int_equal(fgsim_cublaslt_calls(NULL, 0), !ours);
+    return ours;
+}
+
+/* A verdict is about what the descriptors say at the call, wherever and whenever they were made. */
+static void test_lt(void **state) {
+    (void)state;
+    const int32_t row = CUBLASLT_ORDER_ROW, column = CUBLASLT_ORDER_COL;
+    struct lt_product p = {.memory = device_floats(1 << 23)};
+    cudaMemset(p.memory, 0, sizeof(float) << 23);
+    assert_int_equal(cublasLtCreate(&p.handle), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cublasLtMatmulDescCreate(&p.desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), CUBLAS_STATUS_SUCCESS);
+    cublasLtMatrixLayout_t *const layouts[] = {&p.a, &p.b, &p.d};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(cublasLtMatrixLayoutCreate(layouts[i], CUDA_R_32F, 1, 1, 1), CUBLAS_STATUS_SUCCESS);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(lt_is_ours(&p, SQUARE, SQUARE, SQUARE), 0);
+        assert_int_equal(lt_is_ours(&p, NARROW, NARROW / 2, HUGE_K), 1);
+    }
+    for (int i = 0; i < 2; i++) { /* D' = B' A' */
+        assert_int_equal(cublasLtMatrixLayoutSetAttribute(p.d, CUBLASLT_MATRIX_LAYOUT_ORDER, &row, sizeof row), 0);
+        assert_int_equal(lt_is_ours(&p, SQUARE, SQUARE, SQUARE), 0);
+        assert_int_equal(cublasLtMatrixLayoutSetAttribute(p.d, CUBLASLT_MATRIX_LAYOUT_ORDER, &column, sizeof row), 0);
+        assert_int_equal(lt_is_ours(&p, NARROW, NARROW / 2, HUGE_K), 1);
+    }
+    for (int i = 0; i < 3; i++) cublasLtMatrixLayoutDestroy(*layouts[i]);
+    cublasLtMatmulDescDestroy(p.desc);
+    assert_int_equal(cublasLtDestroy(p.handle), CUBLAS_STATUS_SUCCESS);
+    cudaFree(p.memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forwarded_at_once),
         cmocka_unit_test(test_math_mode),
         cmocka_unit_test(test_others_are_looked_at),
+        cmocka_unit_test(test_lt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

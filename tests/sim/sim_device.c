@@ -2,6 +2,7 @@
 #include "sim_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local int current;
 
@@ -29,8 +30,10 @@ cudaError_t cudaSetDevice(int device) {
     return sim_leave(cudaSuccess);
 }
 
+/* The device's memory is gone. */
 cudaError_t cudaDeviceReset(void) {
     SIM_ENTER();
+    sim_memory_free_all(current);
     return sim_leave(cudaSuccess);
 }
 

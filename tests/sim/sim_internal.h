@@ -61,6 +61,7 @@ void sim_fault(cudaError_t error, const char *format, ...) __attribute__((format
 void *sim_memory_allocate(size_t bytes, int device, enum cudaMemoryType type);
 /* Checks the guard bands. False when the address is no block's start. */
 bool sim_memory_free(void *address);
+void sim_memory_free_all(int device);
 /* The live block that holds the address, or NULL. */
 struct sim_block {
     char *start;

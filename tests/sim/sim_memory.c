@@ -98,6 +98,14 @@ bool sim_memory_free(void *address) {
     return true;
 }
 
+void sim_memory_free_all(int device) {
+    struct sim_block *next;
+    for (struct sim_block *b = blocks; b; b = next) {
+        next = b->next;
+        if (b->device == device && b->type == cudaMemoryTypeDevice) sim_memory_free(b->start);
+    }
+}
+
 static bool holds(const struct sim_block *b, const void *address, size_t bytes) {
     size_t offset = (size_t)((uintptr_t)address - (uintptr_t)b->start);
     return offset <= b->bytes && bytes <= b->bytes - offset;

@@ -109,6 +109,7 @@ cudaError_t cudaStreamGetId(cudaStream_t stream, unsigned long long *id) {
     SIM_ENTER();
     const struct CUstream_st *s = sim_stream(stream);
     if (!s || !id) return sim_leave(s ? cudaErrorInvalidValue : cudaErrorInvalidResourceHandle);
+    if (s->capture) return sim_leave(sim_forbidden_on_stream(stream)); /* as CUDA 13.0 has it */
     if (s == &per_thread_stream && !of_thread) of_thread = ++ids;
     *id = s == &per_thread_stream ? of_thread : s == &default_stream ? 1 : s->id;
     return sim_leave(cudaSuccess);
