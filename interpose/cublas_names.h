@@ -37,9 +37,13 @@
     X(cublasCreate_v2)                                                                                                 \
     X(cublasDestroy_v2)
 
-/* Of libcublasLt; cublasLtCreate and cublasLtDestroy for the same reasons as their kin above. */
+/*
+ * Of libcublasLt; cublasLtCreate and cublasLtDestroy for the same reasons as their kin above. The heuristic tells who
+ * tunes, and how much workspace it is worth to bring.
+ */
 #define LT_SERVED_FUNCTIONS(X)                                                                                         \
     X(cublasLtMatmul)                                                                                                  \
+    X(cublasLtMatmulAlgoGetHeuristic)                                                                                  \
     X(cublasLtCreate)                                                                                                  \
     X(cublasLtDestroy)
 
@@ -47,6 +51,7 @@
     LT_SERVED_FUNCTIONS(X)                                                                                             \
     X(cublasLtMatmulDescGetAttribute)                                                                                  \
     X(cublasLtMatmulDescInit_internal)                                                                                 \
+    X(cublasLtMatmulPreferenceGetAttribute)                                                                            \
     X(cublasLtMatrixLayoutGetAttribute)                                                                                \
     X(cublasLtMatrixLayoutInit_internal)
 

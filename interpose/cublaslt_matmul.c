@@ -81,3 +81,61 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     return view.real->cublasLtMatmul(handle, desc, alpha, A, layout_a, B, layout_b, beta, C, layout_c, D, layout_d,
                                      algo, workspace, workspace_bytes, stream);
 }
+
+/* ---- who tunes ---- */
+
+static size_t most_workspace(const struct real_cublas *real, cublasLtMatmulPreference_t preference) {
+    uint64_t most = 0;
+    size_t written = 0;
+    const bool known =
+        real->cublasLtMatmulPreferenceGetAttribute &&
+        real->cublasLtMatmulPreferenceGetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
+                                                   sizeof most, &written) == CUBLAS_STATUS_SUCCESS;
+    return known ? most : 0;
+}
+
+/*
+ * XLA asks for all the algorithms there are, times each, and from then on brings the workspace that the quickest was
+ * said to need. Of what it allows, it is told to bring what a kernel of ours would use; it could not have it otherwise
+ * when the product is captured, where cuBLAS would then run an algorithm that was chosen by the time of our kernels.
+ */
+static void ask_for_workspace(const struct lt_arguments *arguments, struct handle_view view, size_t most,
+                              cublasLtMatmulHeuristicResult_t *results, int count) {
+    struct lt_part part = {0};
+    struct gemm_call call = {.entry = __func__, .handle = (cublasHandle_t)(void *)view.state};
+    if (!lt_call_describe(&call, &part, arguments, view, &settings()->toggles)) return;
+    const size_t bytes = dispatch_workspace(&call, view, most);
+    for (int i = 0; i < count; i++)
+        if (results[i].state == CUBLAS_STATUS_SUCCESS && results[i].workspaceSize < bytes)
+            results[i].workspaceSize = bytes;
+}
+
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
+                                              cublasLtMatrixLayout_t layout_a, cublasLtMatrixLayout_t layout_b,
+                                              cublasLtMatrixLayout_t layout_c, cublasLtMatrixLayout_t layout_d,
+                                              cublasLtMatmulPreference_t preference, int wanted,
+                                              cublasLtMatmulHeuristicResult_t *results, int *found) {
+    static const float one = 1, zero = 0;
+    static _Alignas(16) char data; /* stands for the operands' */
+    const struct handle_view view = find(handle, CALLER());
+    if (!view.real || !view.real->cublasLtMatmulAlgoGetHeuristic) return CUBLAS_STATUS_NOT_INITIALIZED;
+    const cublasStatus_t status = view.real->cublasLtMatmulAlgoGetHeuristic(
+        handle, desc, layout_a, layout_b, layout_c, layout_d, preference, wanted, results, found);
+    if (status != CUBLAS_STATUS_SUCCESS || wanted <= 1 || !view.state || !settings()->toggles.enabled) return status;
+    handle_state_set_tunes(view.state);
+    const struct lt_arguments arguments = {.desc = desc,
+                                           .alpha = &one,
+                                           .a = &data,
+                                           .b = &data,
+                                           .beta = &zero,
+                                           .c = &data,
+                                           .d = &data,
+                                           .layout_a = layout_a,
+                                           .layout_b = layout_b,
+                                           .layout_c = layout_c,
+                                           .layout_d = layout_d,
+                                           .only_planned = true};
+    const size_t most = most_workspace(view.real, preference);
+    if (most) ask_for_workspace(&arguments, view, most, results, *found);
+    return status;
+}

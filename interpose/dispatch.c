@@ -103,6 +103,7 @@ struct place {
     struct gemm_device traits;
     int device;
     bool capturing; /* the stream, into a graph; known once there is a plan */
+    bool tunes;     /* the handle's user: handle_state.h */
     struct handle_modes modes;
     struct workspace workspace;
     struct handle_state *state;
@@ -122,6 +123,7 @@ static enum gemm_reason find_place(struct place *place, const struct gemm_call *
         place->traits.sm_count = place->modes.sm_count_target;
     place->workspace = c->lt ? c->lt->workspace : handle_state_workspace(view.state);
     place->state = view.state;
+    place->tunes = handle_state_record(view.state).tunes;
     return REASON_routed;
 }
 
@@ -152,7 +154,8 @@ static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_prob
     if (!plan->variant) return plan->reason;
     enum gemm_reason reason = ask_capture(place->modes.stream, &place->capturing);
     if (reason != REASON_routed || !plan->scratch_bytes) return reason;
-    const int64_t pool = place->capturing ? 0 : scratch_pool_bytes(place->device, allowed);
+    /* Who tunes has to find every time what he found when he tried, captured or not. */
+    const int64_t pool = place->capturing || place->tunes ? 0 : scratch_pool_bytes(place->device, allowed);
     const int64_t room = scratch_limit(&place->workspace, pool);
     if (plan->scratch_bytes <= room) return reason;
     limits.planes_bytes = room; /* there may be a kernel that needs none */
@@ -311,6 +314,18 @@ bool dispatch(const struct gemm_call *call, struct handle_view view) {
     if (plainly_forwarded(call)) return false;
     const uint64_t fingerprint = verdict_fingerprint(call, view.state, toggles);
     return !verdict_is_forward(fingerprint) && travel(call, view, fingerprint);
+}
+
+size_t dispatch_workspace(const struct gemm_call *call, struct handle_view view, size_t most) {
+    struct road road;
+    set_out(&road, call, view, 0);
+    if (guard_call(call) != REASON_routed || guard_problem(&road.problem, call) != REASON_routed) return 0;
+    if (refuse_by_record(&road) != REASON_routed || !road.planned) return 0;
+    enum gemm_reason reason = REASON_routed;
+    const struct gemm_device *traits = device_traits_of(handle_state_device(view.state), &reason);
+    const struct gemm_limits limits = {.scratch_bytes = (int64_t)most, .planes_bytes = (int64_t)most};
+    if (!traits || !road.plan.scratch_bytes) return 0;
+    return (size_t)gemm_plan_make(&road.problem, traits, &settings()->toggles, &limits).scratch_bytes;
 }
 
 /* ---- groups ---- */

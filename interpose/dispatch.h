@@ -48,7 +48,11 @@ struct lt_part {
  */
 bool dispatch(const struct gemm_call *call, struct handle_view view);
 
-/* The same for calls that are one to cuBLAS: all of them or none. On true, `status` is the caller's. */
+/* What a call like this would take of a workspace of at most this size: 0 where it would not run here, or needs none.
+ */
+size_t dispatch_workspace(const struct gemm_call *call, struct handle_view view, size_t most);
+
+/* As dispatch, for calls that are one to cuBLAS: all of them or none. On true, `status` is the caller's. */
 bool dispatch_groups(const struct gemm_call *calls, int64_t count, struct handle_view view, cublasStatus_t *status);
 
 #endif

@@ -24,6 +24,7 @@ struct handle_state {
     _Atomic(struct handle_scratch *) scratch;
     atomic_int device;
     atomic_int math_mode; /* MATH_UNKNOWN: nobody told */
+    atomic_bool tunes;
 };
 
 static char gone;
@@ -104,6 +105,7 @@ static struct handle_state *bind(cublasHandle_t handle, const struct real_cublas
     atomic_store_explicit(&slot->workspace_size, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->device, device, memory_order_relaxed);
     atomic_store_explicit(&slot->math_mode, math_mode, memory_order_relaxed);
+    atomic_store_explicit(&slot->tunes, false, memory_order_relaxed);
     atomic_store_explicit(&slot->handle, handle, memory_order_release);
     return slot;
 }
@@ -171,6 +173,10 @@ int handle_state_device(const struct handle_state *state) {
     return state ? atomic_load_explicit(&state->device, memory_order_relaxed) : DEVICE_UNKNOWN;
 }
 
+void handle_state_set_tunes(struct handle_state *state) {
+    if (state) atomic_store_explicit(&state->tunes, true, memory_order_relaxed);
+}
+
 void handle_state_set_math_mode(struct handle_state *state, cublasMath_t mode) {
     if (state) atomic_store_explicit(&state->math_mode, (int)mode, memory_order_relaxed);
 }
@@ -179,6 +185,7 @@ struct handle_record handle_state_record(const struct handle_state *state) {
     if (!state) return (struct handle_record){.device = DEVICE_UNKNOWN, .math_mode = MATH_UNKNOWN};
     return (struct handle_record){.device = atomic_load_explicit(&state->device, memory_order_relaxed),
                                   .math_mode = atomic_load_explicit(&state->math_mode, memory_order_relaxed),
+                                  .tunes = atomic_load_explicit(&state->tunes, memory_order_relaxed),
                                   .workspace = handle_state_workspace(state)};
 }
 

@@ -64,9 +64,13 @@ struct workspace handle_state_workspace(const struct handle_state *state);
 struct handle_record {
     int device;    /* that it was made on, or DEVICE_UNKNOWN */
     int math_mode; /* as far as it went through our doors, or MATH_UNKNOWN */
+    bool tunes;    /* who uses it tries several algorithms for a product, and takes the one that was quickest */
     struct workspace workspace;
 };
 struct handle_record handle_state_record(const struct handle_state *state);
+
+/* Who uses the handle asked for several algorithms for a product. */
+void handle_state_set_tunes(struct handle_state *state);
 
 /* The handle's math mode was set. */
 void handle_state_set_math_mode(struct handle_state *state, cublasMath_t mode);

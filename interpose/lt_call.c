@@ -100,7 +100,8 @@ static cublasOperation_t op_in_columns(int32_t op, const struct matrix *x) {
     return (op == CUBLAS_OP_N) == (x->order == CUBLASLT_ORDER_COL) ? CUBLAS_OP_N : CUBLAS_OP_T;
 }
 
-static enum gemm_reason read_epilogue(struct lt_part *part, const struct operation *op, int32_t order_d) {
+static enum gemm_reason read_epilogue(struct lt_part *part, const struct operation *op, int32_t order_d,
+                                      bool only_planned) {
     switch (op->epilogue & ~(uint32_t)CUBLASLT_EPILOGUE_BIAS) {
     case 0:
     case CUBLASLT_EPILOGUE_DEFAULT:
@@ -119,8 +120,10 @@ static enum gemm_reason read_epilogue(struct lt_part *part, const struct operati
     /* The bias runs along the rows of D; in row order cuBLAS has none (status 15). */
     if (op->epilogue == (CUBLASLT_EPILOGUE_DEFAULT | CUBLASLT_EPILOGUE_BIAS) || order_d != CUBLASLT_ORDER_COL)
         return REASON_lt_descriptor;
-    if (!op->bias || (op->bias_type != -1 && op->bias_type != CUDA_R_32F)) return REASON_lt_descriptor;
-    part->bias = op->bias;
+    if (only_planned) part->bias = (const float *)(uintptr_t)sizeof(float);
+    if (!(op->bias || only_planned) || (op->bias_type != -1 && op->bias_type != CUDA_R_32F))
+        return REASON_lt_descriptor;
+    if (!only_planned) part->bias = op->bias;
     part->stride_bias = op->bias_stride;
     return REASON_routed;
 }
@@ -225,7 +228,7 @@ static enum gemm_reason describe(struct gemm_call *call, struct lt_part *part, c
     if (c.type != CUDA_R_32F) return REASON_not_fp32;
     if (!is_one_product(&op, &a, &b, &c, &d)) return REASON_invalid;
     enum gemm_reason reason = read_modes(part, &op);
-    if (reason == REASON_routed) reason = read_epilogue(part, &op, d.order);
+    if (reason == REASON_routed) reason = read_epilogue(part, &op, d.order, x->only_planned);
     if (reason == REASON_routed && !is_plain(reader, x->desc)) reason = REASON_lt_descriptor;
     return reason == REASON_routed ? fill_results(call, part, x, &c, &d) : reason;
 }
@@ -304,7 +307,7 @@ static bool is_plainly_forwarded(struct lt_part *part, const struct lt_arguments
 bool lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
                       struct handle_view view, const struct toggles *toggles) {
     const struct real_cublas *real = view.real;
-    const bool whole = toggles->log != LOG_OFF || toggles->kernel >= 0;
+    const bool whole = toggles->log != LOG_OFF || toggles->kernel >= 0 || x->only_planned;
     call->lt = part;
     if (!x->desc || !x->layout_a || !x->layout_b || !x->layout_c || !x->layout_d) {
         call->refused = REASON_invalid;

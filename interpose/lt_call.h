@@ -15,6 +15,7 @@ struct lt_arguments {
     cublasLtMatrixLayout_t layout_a, layout_b, layout_c, layout_d;
     struct workspace workspace;
     cudaStream_t stream;
+    bool only_planned; /* a product that may come: where its data will lie is not known, nor its bias */
 };
 
 /*

@@ -113,30 +113,48 @@ static void set_size(cublasLtMatrixLayout_t layout, uint64_t rows, uint64_t cols
     assert_int_equal(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_LD, &ld, sizeof ld), 0);
 }
 
-/* The same descriptors, with other sizes: whether it ran here. */
-static int lt_is_ours(const struct lt_product *p, uint64_t m, uint64_t n, uint64_t k) {
-    set_size(p->a, m, k), set_size(p->b, k, n), set_size(p->d, m, n);
+/* Whether it ran here. */
+static int lt_runs_here(const struct lt_product *p, void *workspace, size_t bytes) {
     fgsim_reset();
     fgsim_cublaslt_reset();
     assert_int_equal(cublasLtMatmul(p->handle, p->desc, &one, p->memory, p->a, p->memory, p->b, &zero, p->memory, p->d,
-                                    p->memory + (1 << 22), p->d, NULL, NULL, 0, NULL),
+                                    p->memory + (1 << 22), p->d, NULL, workspace, bytes, NULL),
                      CUBLAS_STATUS_SUCCESS);
     const int ours = (int)fgsim_launches("sgemm_");
     assert_int_equal(fgsim_cublaslt_calls(NULL, 0), !ours);
     return ours;
 }
 
+/* The same descriptors, with other sizes. */
+static int lt_is_ours(const struct lt_product *p, uint64_t m, uint64_t n, uint64_t k) {
+    set_size(p->a, m, k), set_size(p->b, k, n), set_size(p->d, m, n);
+    return lt_runs_here(p, NULL, 0);
+}
+
+static struct lt_product new_lt_product(void) {
+    struct lt_product p = {.memory = device_floats(1 << 23)};
+    cublasLtMatrixLayout_t *const layouts[] = {&p.a, &p.b, &p.d};
+    cudaMemset(p.memory, 0, sizeof(float) << 23);
+    assert_int_equal(cublasLtCreate(&p.handle), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cublasLtMatmulDescCreate(&p.desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), CUBLAS_STATUS_SUCCESS);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(cublasLtMatrixLayoutCreate(layouts[i], CUDA_R_32F, 1, 1, 1), CUBLAS_STATUS_SUCCESS);
+    return p;
+}
+
+static void drop_lt_product(const struct lt_product *p) {
+    const cublasLtMatrixLayout_t layouts[] = {p->a, p->b, p->d};
+    for (int i = 0; i < 3; i++) cublasLtMatrixLayoutDestroy(layouts[i]);
+    cublasLtMatmulDescDestroy(p->desc);
+    assert_int_equal(cublasLtDestroy(p->handle), CUBLAS_STATUS_SUCCESS);
+    cudaFree(p->memory);
+}
+
 /* A verdict is about what the descriptors say at the call, wherever and whenever they were made. */
 static void test_lt(void **state) {
     (void)state;
     const int32_t row = CUBLASLT_ORDER_ROW, column = CUBLASLT_ORDER_COL;
-    struct lt_product p = {.memory = device_floats(1 << 23)};
-    cudaMemset(p.memory, 0, sizeof(float) << 23);
-    assert_int_equal(cublasLtCreate(&p.handle), CUBLAS_STATUS_SUCCESS);
-    assert_int_equal(cublasLtMatmulDescCreate(&p.desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), CUBLAS_STATUS_SUCCESS);
-    cublasLtMatrixLayout_t *const layouts[] = {&p.a, &p.b, &p.d};
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(cublasLtMatrixLayoutCreate(layouts[i], CUDA_R_32F, 1, 1, 1), CUBLAS_STATUS_SUCCESS);
+    struct lt_product p = new_lt_product();
     for (int round = 0; round < 3; round++) {
         assert_int_equal(lt_is_ours(&p, SQUARE, SQUARE, SQUARE), 0);
         assert_int_equal(lt_is_ours(&p, NARROW, NARROW / 2, HUGE_K), 1);
@@ -147,10 +165,48 @@ static void test_lt(void **state) {
         assert_int_equal(cublasLtMatrixLayoutSetAttribute(p.d, CUBLASLT_MATRIX_LAYOUT_ORDER, &column, sizeof row), 0);
         assert_int_equal(lt_is_ours(&p, NARROW, NARROW / 2, HUGE_K), 1);
     }
-    for (int i = 0; i < 3; i++) cublasLtMatrixLayoutDestroy(*layouts[i]);
-    cublasLtMatmulDescDestroy(p.desc);
-    assert_int_equal(cublasLtDestroy(p.handle), CUBLAS_STATUS_SUCCESS);
-    cudaFree(p.memory);
+    drop_lt_product(&p);
+}
+
+/* What the heuristic says that a product needs, of the most that the caller would bring. */
+static size_t workspace_wanted(const struct lt_product *p, int algorithms, uint64_t most) {
+    cublasLtMatmulPreference_t preference;
+    cublasLtMatmulHeuristicResult_t results[4];
+    int found = 0;
+    assert_int_equal(cublasLtMatmulPreferenceCreate(&preference), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(
+        cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most),
+        CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cublasLtMatmulAlgoGetHeuristic(p->handle, p->desc, p->a, p->b, p->d, p->d, preference, algorithms,
+                                                    results, &found),
+                     CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(found, 1);
+    cublasLtMatmulPreferenceDestroy(preference);
+    return results[0].workspaceSize;
+}
+
+/*
+ * Who asks for several algorithms, to time them, is told what workspace a split here would use; and has it only from
+ * there, so that a product that is captured later runs where it ran when it was timed.
+ */
+static void test_lt_tuned(void **state) {
+    (void)state;
+    enum { MOST = 16 << 20 };
+    struct lt_product p = new_lt_product();
+    float *workspace = device_floats(MOST / sizeof(float));
+    assert_int_equal(lt_is_ours(&p, NARROW, NARROW / 2, HUGE_K), 1);
+    assert_int_equal(workspace_wanted(&p, 1, MOST), 0); /* no tuner */
+    assert_int_equal(lt_is_ours(&p, NARROW, NARROW / 2, HUGE_K), 1);
+    const size_t wanted = workspace_wanted(&p, 4, MOST);
+    assert_true(wanted > 0 && wanted <= MOST);
+    assert_int_equal(lt_runs_here(&p, workspace, wanted), 1);
+    assert_int_equal(fgsim_launches("splitk_reduce"), 1);
+    assert_int_equal(lt_runs_here(&p, NULL, 0), 0);
+    assert_int_equal(workspace_wanted(&p, 4, 0), 0);
+    assert_int_equal(lt_is_ours(&p, SQUARE, SQUARE, SQUARE), 0);
+    assert_int_equal(workspace_wanted(&p, 4, MOST), 0); /* a product that is cuBLAS's */
+    drop_lt_product(&p);
+    cudaFree(workspace);
 }
 
 int main(void) {
@@ -159,6 +215,7 @@ int main(void) {
         cmocka_unit_test(test_math_mode),
         cmocka_unit_test(test_others_are_looked_at),
         cmocka_unit_test(test_lt),
+        cmocka_unit_test(test_lt_tuned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

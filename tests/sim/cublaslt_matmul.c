@@ -54,8 +54,18 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t prefer
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
                                                     cublasLtMatmulPreferenceAttributes_t which, const void *value,
                                                     size_t size) {
-    (void)which;
-    return preference && value && size ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+    if (!preference || !value || !size) return CUBLAS_STATUS_INVALID_VALUE;
+    if (which == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES) memcpy(&preference->data[0], value, sizeof(uint64_t));
+    return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceGetAttribute(cublasLtMatmulPreference_t preference,
+                                                    cublasLtMatmulPreferenceAttributes_t which, void *value,
+                                                    size_t size, size_t *written) {
+    if (!preference || !value || size < sizeof(uint64_t) || which != CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    memcpy(value, &preference->data[0], sizeof(uint64_t));
+    if (written) *written = sizeof(uint64_t);
+    return CUBLAS_STATUS_SUCCESS;
 }
 
 /* ---- the product ---- */
