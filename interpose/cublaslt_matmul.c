@@ -49,6 +49,18 @@ static bool is_blank(const cublasLtMatmulAlgo_t *algo) {
     return !set;
 }
 
+/* All that is not forwarded at sight; apart, so that what is has less code to fetch. */
+__attribute__((noinline)) static bool serve(cublasLtHandle_t handle, const struct lt_arguments *arguments,
+                                            const cublasLtMatmulAlgo_t *algo, struct handle_view view,
+                                            uint64_t fingerprint) {
+    struct lt_part part = {.fingerprint = fingerprint};
+    struct gemm_call call = {.entry = "cublasLtMatmul", .handle = key_of(handle)};
+    lt_call_describe(&call, &part, arguments, view.real);
+    /* A handle that nobody has made, for all we know; or no algorithm. */
+    if (!view.state || (algo && is_blank(algo))) call.refused = REASON_invalid;
+    return dispatch(&call, view);
+}
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *A,
                               cublasLtMatrixLayout_t layout_a, const void *B, cublasLtMatrixLayout_t layout_b,
                               const void *beta, const void *C, cublasLtMatrixLayout_t layout_c, void *D,
@@ -58,8 +70,6 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     if (!view.real || !view.real->cublasLtMatmul) return CUBLAS_STATUS_NOT_INITIALIZED;
     const struct toggles *toggles = &settings()->toggles;
     if (toggles->enabled) {
-        struct lt_part part = {0};
-        struct gemm_call call = {.entry = __func__, .handle = key_of(handle)};
         const struct lt_arguments arguments = {.desc = desc,
                                                .alpha = alpha,
                                                .a = A,
@@ -73,10 +83,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                                                .layout_d = layout_d,
                                                .workspace = {workspace, workspace_bytes},
                                                .stream = stream};
-        const bool asked = lt_call_describe(&call, &part, &arguments, view, toggles);
-        /* A handle that nobody has made, for all we know; or no algorithm. */
-        if (!view.state || (algo && is_blank(algo))) call.refused = REASON_invalid;
-        if (asked && dispatch(&call, view)) return CUBLAS_STATUS_SUCCESS;
+        uint64_t fingerprint;
+        if (!lt_call_is_forwarded(&arguments, view, toggles, &fingerprint) &&
+            serve(handle, &arguments, algo, view, fingerprint))
+            return CUBLAS_STATUS_SUCCESS;
     }
     return view.real->cublasLtMatmul(handle, desc, alpha, A, layout_a, B, layout_b, beta, C, layout_c, D, layout_d,
                                      algo, workspace, workspace_bytes, stream);
@@ -103,7 +113,7 @@ static void ask_for_workspace(const struct lt_arguments *arguments, struct handl
                               cublasLtMatmulHeuristicResult_t *results, int count) {
     struct lt_part part = {0};
     struct gemm_call call = {.entry = __func__, .handle = (cublasHandle_t)(void *)view.state};
-    if (!lt_call_describe(&call, &part, arguments, view, &settings()->toggles)) return;
+    lt_call_describe(&call, &part, arguments, view.real);
     const size_t bytes = dispatch_workspace(&call, view, most);
     for (int i = 0; i < count; i++)
         if (results[i].state == CUBLAS_STATUS_SUCCESS && results[i].workspaceSize < bytes)

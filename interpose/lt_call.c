@@ -293,35 +293,44 @@ static uint64_t fingerprint_of(const struct lt_arguments *x, const struct reader
     return hash ? hash : 1;
 }
 
+/* The fields of this call's descriptors, if they are known. */
+static const struct lt_fields *fields_of(const struct real_cublas *real, cublasLtMatmulDesc_t desc) {
+    const struct lt_fields *fields = lt_fields_of(real);
+    return fields && lt_fields_fit(fields, desc) ? fields : NULL;
+}
+
+static bool is_whole(const struct lt_arguments *x) {
+    return x->desc && x->layout_a && x->layout_b && x->layout_c && x->layout_d;
+}
+
+static bool can_read(const struct reader *reader) {
+    return reader->fields ||
+           (reader->real->cublasLtMatmulDescGetAttribute && reader->real->cublasLtMatrixLayoutGetAttribute);
+}
+
 /* Operands that are not fp32; what was found to be cuBLAS's before; what is too small, which is found here. */
-static bool is_plainly_forwarded(struct lt_part *part, const struct lt_arguments *x, const struct reader *reader,
-                                 int device, const struct toggles *toggles) {
-    if (!is_fp32(reader, x->layout_a)) return true;
-    part->fingerprint = fingerprint_of(x, reader, device, toggles);
-    if (verdict_is_forward(part->fingerprint)) return true;
-    if (!is_too_small(x, reader)) return false;
-    verdict_keep_forward(part->fingerprint);
+bool lt_call_is_forwarded(const struct lt_arguments *x, struct handle_view view, const struct toggles *toggles,
+                          uint64_t *fingerprint) {
+    *fingerprint = 0;
+    if (toggles->log != LOG_OFF || toggles->kernel >= 0 || !is_whole(x)) return false;
+    const struct reader reader = {view.real, fields_of(view.real, x->desc)};
+    if (!can_read(&reader)) return false;
+    if (!is_fp32(&reader, x->layout_a)) return true;
+    *fingerprint = fingerprint_of(x, &reader, handle_state_device(view.state), toggles);
+    if (verdict_is_forward(*fingerprint)) return true;
+    if (!is_too_small(x, &reader)) return false;
+    verdict_keep_forward(*fingerprint);
     return true;
 }
 
-bool lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
-                      struct handle_view view, const struct toggles *toggles) {
-    const struct real_cublas *real = view.real;
-    const bool whole = toggles->log != LOG_OFF || toggles->kernel >= 0 || x->only_planned;
+void lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *x,
+                      const struct real_cublas *real) {
     call->lt = part;
-    if (!x->desc || !x->layout_a || !x->layout_b || !x->layout_c || !x->layout_d) {
-        call->refused = REASON_invalid;
-        return whole;
-    }
-    struct reader reader = {real, lt_fields_of(real)};
-    if (reader.fields && !lt_fields_fit(reader.fields, x->desc)) reader.fields = NULL;
-    if (!reader.fields && (!real->cublasLtMatmulDescGetAttribute || !real->cublasLtMatrixLayoutGetAttribute)) {
-        call->refused = REASON_invalid;
-        return whole;
-    }
-    if (!whole && is_plainly_forwarded(part, x, &reader, handle_state_device(view.state), toggles)) return false;
     part->workspace = x->workspace.address ? x->workspace : (struct workspace){NULL, 0};
     part->modes.stream = x->stream;
-    describe_into(call, part, x, &reader);
-    return true;
+    const struct reader reader = {real, is_whole(x) ? fields_of(real, x->desc) : NULL};
+    if (is_whole(x) && can_read(&reader))
+        describe_into(call, part, x, &reader);
+    else
+        call->refused = REASON_invalid;
 }

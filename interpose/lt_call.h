@@ -19,12 +19,18 @@ struct lt_arguments {
 };
 
 /*
- * Fills `call` and the `part` that it points to; call->refused says why a call is to be forwarded, whose rest may then
- * be unfilled. False: it is to be forwarded, and nobody need know why, since no log is kept and no kernel forced; then
- * no more is read than shows that operands are not fp32, that the product is too small, or that it was found to be
- * cuBLAS's before.
+ * Whether the call is to be forwarded by what few fields show: operands that are not fp32, a product that is too small,
+ * or one that was found to be cuBLAS's before. Never where the toggles want to know all, for a log or a forced kernel.
+ * Otherwise the fingerprint (verdicts.h) is part of the call.
  */
-bool lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *arguments,
-                      struct handle_view view, const struct toggles *toggles);
+bool lt_call_is_forwarded(const struct lt_arguments *arguments, struct handle_view view, const struct toggles *toggles,
+                          uint64_t *fingerprint);
+
+/*
+ * Fills `call` and the `part` that it points to; call->refused says why a call is to be forwarded, whose rest may then
+ * be unfilled.
+ */
+void lt_call_describe(struct gemm_call *call, struct lt_part *part, const struct lt_arguments *arguments,
+                      const struct real_cublas *real);
 
 #endif
