@@ -5,10 +5,13 @@ A case is a kind of inputs, a size and a layout. Plain and preloaded processes c
 with float64. Two errors are looked at: Frobenius (relative, of the whole) and component (the largest |err|/(|A||B|)).
 A case fails where either is over twice cuBLAS's; the whole fails where a case does, or a geometric mean is over 1.
 
-    scripts/accuracy.py [--library PATH] [--kernel NAME,...] [--kinds ...] [--seeds N] [--out FILE.json]
+    scripts/accuracy.py [--library PATH] [--kernel NAME,...] [--kinds ...] [--seeds N,...] [--out FILE.json]
+
+A kernel's name forces it; "choice" is what the library does by itself, which leaves some products to cuBLAS.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -17,7 +20,8 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-KERNELS = "sgemm_fp16x3_wgmma_256x128x64,sgemm_bf16x6_wgmma_256x128x64"
+CHOICE = "choice"  # the library's own
+KERNELS = "sgemm_fp16x3_wgmma_256x128x64,sgemm_bf16x6_wgmma_256x128x64," + CHOICE
 KINDS = (
     "normal uniform lognormal lognormal2 signed_lognormal cancelling graded graded_k subnormal near_overflow sparse"
 ).split()
@@ -85,7 +89,7 @@ def worker(kinds, sizes, seeds):
     out = {}
     for kind in kinds:
         for m, n, k in sizes:
-            for seed in range(seeds):
+            for seed in seeds:
                 a, b = inputs(torch, kind, m, n, k, seed)
                 exact, reach = a.double() @ b.double(), a.double().abs() @ b.double().abs()
                 for layout in LAYOUTS:
@@ -99,20 +103,32 @@ def worker(kinds, sizes, seeds):
 # ---- the table ------------------------------------------------------------------------------------------------------
 
 
-def run(arguments, environment):
+def start(arguments, environment):
     command = [sys.executable, os.path.abspath(__file__), "--worker"] + arguments
-    done = subprocess.run(command, env=dict(os.environ, **environment), stdout=subprocess.PIPE, check=True, text=True)
-    return json.loads(done.stdout)
+    return subprocess.Popen(command, env=dict(os.environ, **environment), stdout=subprocess.PIPE, text=True)
 
 
-def run_preloaded(library, kernel, arguments):
+def answer(process):
+    out = process.communicate()[0]
+    if process.returncode:
+        sys.exit(f"accuracy: a process ended with {process.returncode}")
+    return json.loads(out)
+
+
+def start_preloaded(library, kernel, arguments, log):
+    forced = {} if kernel == CHOICE else {"FASTGEMM_PRECISION": "fp32", "FASTGEMM_KERNEL": kernel}
+    return start(arguments, dict(forced, LD_PRELOAD=os.path.abspath(library), FASTGEMM_LOG="summary",
+                                 FASTGEMM_LOG_FILE=log))
+
+
+def answer_preloaded(process, kernel, log):
     """Every product on this kernel: one that was not intercepted would agree with cuBLAS's for nothing."""
-    with tempfile.NamedTemporaryFile("r") as log:
-        cases = run(arguments, {"LD_PRELOAD": os.path.abspath(library), "FASTGEMM_PRECISION": "fp32",
-                                "FASTGEMM_KERNEL": kernel, "FASTGEMM_LOG": "summary", "FASTGEMM_LOG_FILE": log.name})
-        total = [line for line in log if " total " in line]
-    if not total or f": {len(cases)} routed" not in total[-1]:
+    cases = answer(process)
+    total = [line for line in log if " total " in line]
+    routed = int(total[-1].split()[4]) if total else 0
+    if routed < (1 if kernel == CHOICE else len(cases)):
         sys.exit(f"accuracy: not all of {len(cases)} products ran on {kernel}: {''.join(total).strip()}")
+    print(f"{kernel}: {routed} of {len(cases)} products ran on our kernels")
     return cases
 
 
@@ -151,18 +167,22 @@ def main():
     parser.add_argument("--kernel", default=KERNELS)
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--sizes", default=",".join("x".join(map(str, s)) for s in SIZES))
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", default="0")
     parser.add_argument("--out")
     parser.add_argument("--worker", action="store_true")
     given = parser.parse_args()
     kinds = given.kinds.split(",")
     if given.worker:
-        return worker(kinds, [tuple(map(int, s.split("x"))) for s in given.sizes.split(",")], given.seeds)
-    arguments = ["--kinds", given.kinds, "--sizes", given.sizes, "--seeds", str(given.seeds)]
-    theirs = run(arguments, {})
-    ours = {}
-    for kernel in given.kernel.split(","):
-        ours[kernel] = run_preloaded(given.library, kernel, arguments)
+        return worker(kinds, [tuple(map(int, s.split("x"))) for s in given.sizes.split(",")],
+                      [int(seed) for seed in given.seeds.split(",")])
+    arguments = ["--kinds", given.kinds, "--sizes", given.sizes, "--seeds", given.seeds]
+    kernels = given.kernel.split(",")
+    with contextlib.ExitStack() as stack:
+        logs = {kernel: stack.enter_context(tempfile.NamedTemporaryFile("r")) for kernel in kernels}
+        plain = start(arguments, {})
+        workers = {name: start_preloaded(given.library, name, arguments, logs[name].name) for name in kernels}
+        theirs = answer(plain)
+        ours = {name: answer_preloaded(workers[name], name, logs[name]) for name in kernels}
     good = [judge(kernel, cases, theirs, True) for kernel, cases in ours.items()]
     if given.out:
         with open(given.out, "w") as file:
