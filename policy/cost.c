@@ -28,11 +28,12 @@ static int64_t times(int64_t a, int64_t b) {
     return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
 }
 
-static const double LAUNCH_S = 2.5e-6;  /* start and drain of one kernel */
-static const double CTA_START_K = 26;   /* prologue and epilogue of a CTA, in k steps of its main loop */
-static const double STREAM_START_K = 4; /* the same where a CTA's stores overlap its next tile */
-static const double PASSES_S = 14e-6;   /* the kernels before the product, and its start */
-static const double PACK_S = 2e-6;      /* one that overlaps */
+static const double LAUNCH_S = 2.5e-6;       /* start and drain of one kernel */
+static const double CTA_START_K = 26;        /* prologue and epilogue of a CTA, in k steps of its main loop */
+static const double CTA_START_K_SINGLE = 60; /* the same where results are stored one by one */
+static const double STREAM_START_K = 12;     /* the same where a CTA's stores overlap another's tile */
+static const double PASSES_S = 14e-6;        /* the kernels before the product, and its start */
+static const double PACK_S = 2e-6;           /* one that overlaps */
 static const double TF32_START_K = 120; /* as CTA_START_K, where the loop is faster and results are 16-byte stores */
 static const double TF32_START_K_SINGLE = 260;  /* or single ones */
 static const double TF32_START_K_IN_TURNS = 40; /* or where another tile is multiplied meanwhile */
@@ -44,6 +45,7 @@ static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76,
 static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
 static const double SHARE_BYTES_PER_S = 2.6e12; /* the same where all CTAs write theirs at once */
 static const double FFMA_UNHIDDEN = 0.02; /* of the shorter of arithmetic and memory, that the longer does not hide */
+static const double SINGLE_COPIES = 0.95; /* of the rate, where an operand across K is copied by single floats */
 
 int64_t gemm_split_ld(const struct gemm_problem *p) {
     return times(ceil_div(p->m, 4), 4);
@@ -115,14 +117,15 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
-    if (gemm_variant_slices(v) > 1) {
-        const bool single = gemm_loader_a(p) == LOAD_MN4 || gemm_loader_b(p) == LOAD_MN4; /* copies */
-        return single ? 0.62 : v->bm * v->bn > 16384 ? 0.85 : 0.83;
-    }
-    int tile = v->tm * v->tn;
-    if (tile >= 128) return v->ctas_per_sm == 2 ? 0.83 : v->ctas_per_sm == 1 ? 0.82 : 0.815;
-    if (tile >= 64) return 0.80;
-    return v->bn >= 64 ? 0.70 : 0.68;
+    const int tile = v->tm * v->tn;
+    const bool single = gemm_loader_a(p) == LOAD_MN4 || gemm_loader_b(p) == LOAD_MN4; /* copies */
+    const bool both_along_k = gemm_loader_a(p) == LOAD_K4 && gemm_loader_b(p) == LOAD_K4;
+    if (gemm_variant_slices(v) > 1) return single ? 0.62 : both_along_k ? 0.76 : tile > 128 ? 0.85 : 0.83;
+    double rate = tile >= 64 ? 0.80 : v->bn >= 64 ? 0.70 : 0.68;
+    if (tile >= 128) rate = v->ctas_per_sm == 2 ? 0.83 : v->ctas_per_sm == 1 ? 0.82 : 0.815;
+    /* Small tiles wait for shared memory: every row of such a copy is a write of its own there. */
+    if (tile < 64 && both_along_k) rate *= v->bn >= 64 ? 0.90 : 0.78;
+    return single ? rate * SINGLE_COPIES : rate;
 }
 
 /* Both operands are read twice and written once as planes. */
@@ -142,10 +145,11 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
     if (v->family == FAMILY_TF32_MMA) return TF32_MMA_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
-    if (gemm_variant_slices(v) > 1) return CTA_START_K * (256.0 * 128) / (v->bm * v->bn);
-    if (v->family != FAMILY_TF32_WGMMA) return CTA_START_K;
-    if (v->bm == v->bn) return TF32_START_K_IN_TURNS;
-    return (p->m | p->ldd) % 4 ? TF32_START_K_SINGLE : TF32_START_K;
+    const bool single = (p->m | p->ldd) % 4;
+    if (v->family == FAMILY_TF32_WGMMA && v->bm == v->bn) return TF32_START_K_IN_TURNS;
+    if (v->family == FAMILY_TF32_WGMMA) return single ? TF32_START_K_SINGLE : TF32_START_K;
+    const double start = single ? CTA_START_K_SINGLE : CTA_START_K;
+    return gemm_variant_slices(v) > 1 ? start * (256.0 * 128) / (v->bm * v->bn) : start;
 }
 
 /* Share of the chip's bandwidth that a kernel reaches. Of TF32's small tiles one reads again what another has read. */

@@ -2,10 +2,10 @@
  * The built-in table of routes.
  *
  * What decides for FFMA kernels is the share of the chip's limit (gemm_floor) that the cost model expects of the plan:
- * where cuBLAS was measured to reach as much, the product is its. The shares are from a sweep of 143 products on an
- * H200, cuBLAS 13.1: of its products, those that are routed ran at 0.98 of the speed of cuBLAS or more. So it is with
- * split products, whose share is that of the FFMA limit too: of 62 products drawn at random, all that are routed ran
- * at 1.09 of the speed of cuBLAS or more.
+ * where cuBLAS was measured to reach as much, the product is its. The shares are from 380 products drawn at random, on
+ * an H200, cuBLAS 13.1: those of them that are routed ran at 0.98 of the speed of cuBLAS or more. So it is with split
+ * products, whose share is that of the FFMA limit too: of 62 products drawn at random, all that are routed ran at 1.09
+ * of the speed of cuBLAS or more.
  */
 #include "measured.h"
 
@@ -13,37 +13,44 @@
 #include "measured_tf32.h"
 #include "profile.h"
 
-static const double LEAST_FLOPS = 1e8;  /* no entry supports less */
-static const double LARGE_FLOPS = 3e9;  /* cuBLAS does better from about here on */
-static const double SPLIT_FLOPS = 1e9;  /* least that pays for the passes of split operands */
-static const double SPLIT_SHARE = 0.75; /* of the chip's limit, expected at least */
+static const double LEAST_FLOPS = 1e8;   /* no entry supports less */
+static const double LARGE_FLOPS = 2.5e9; /* cuBLAS does better from about here on */
+static const double SPLIT_FLOPS = 1e9;   /* least that pays for the passes of split operands */
+static const double SPLIT_SHARE = 0.75;  /* of the chip's limit, expected at least */
+static const double SPLIT_SHARE_OUTER = 0.45;
 static const double SKINNY_FLOPS = 1e8; /* least for a few columns beside a large matrix */
+static const double SHORT_SHARE = 0.55; /* of the limit, expected of batches whose sums are SHORT_K at most */
+static const int SHORT_K = 128;
+static const double ACROSS_SHARE = 0.06; /* expected more of odd sizes where B lies across K: cuBLAS is better there */
+static const int SMALL_TILE = 64 * 64;
 static const double NEVER = 2;
 /* Of bias and activation, an element of D: from Linear layers on an H200, when 8 results at a time were read back. */
 static const double EPILOGUE_S = 2.4e-12;
-static const double TF32_EPILOGUE = 0.05; /* of a TF32 product's time: its routes were measured without */
+static const double EPILOGUE_SHARE = 0.09; /* of the limit, expected more where it is to be paid for */
+static const double TF32_EPILOGUE = 0.05;  /* of a TF32 product's time: its routes were measured without */
 
 struct route {
     int arch;
     enum gemm_profile profile;
     double min_flops;               /* below, launches decide */
     double share, share_when_large; /* of the chip's limit, expected at least */
+    bool odd;                       /* sizes that no vector divides too */
     const char *source;
 };
 
 static const struct route routes[] = {
-    {90, PROFILE_huge_k, 4e8, 0.49, 0.49, "measured on H200"},
-    {90, PROFILE_transposed, 1e9, 0.70, 0.775, "measured on H200"},
-    {90, PROFILE_square, 1e9, 0.575, 0.73, "measured on H200"},
-    {90, PROFILE_irregular, 1e9, 0.62, 0.65, "measured on H200"},
-    {90, PROFILE_outer_product, 1e9, 0.45, 0.45, "measured on H200"},
-    {90, PROFILE_batched, 1e9, 0.55, 0.55, "measured on H200"},
-    {90, PROFILE_general, 1e8, NEVER, 0.76, "measured on H200"},
-    {89, PROFILE_huge_k, 1e8, 0, 0, "by model"},
-    {89, PROFILE_transposed, 1e9, 0, 0, "by model"},
-    {89, PROFILE_square, 1e9, 0, 0, "by model"},
-    {89, PROFILE_irregular, 1e9, 0, 0, "by model"},
-    {89, PROFILE_outer_product, 1e9, 0, 0, "by model"},
+    {90, PROFILE_huge_k, 4e8, 0.45, 0.45, false, "measured on H200"},
+    {90, PROFILE_transposed, 1e9, 0.70, 0.685, true, "measured on H200"},
+    {90, PROFILE_square, 1e9, 0.58, 0.705, true, "measured on H200"},
+    {90, PROFILE_irregular, 1e9, 0.57, 0.685, true, "measured on H200"},
+    {90, PROFILE_outer_product, 1e9, 0.425, 0.425, true, "measured on H200"},
+    {90, PROFILE_batched, 1e9, 0.66, 0.66, false, "measured on H200"},
+    {90, PROFILE_general, 1e8, NEVER, 0.685, true, "measured on H200"},
+    {89, PROFILE_huge_k, 1e8, 0, 0, true, "by model"},
+    {89, PROFILE_transposed, 1e9, 0, 0, true, "by model"},
+    {89, PROFILE_square, 1e9, 0, 0, true, "by model"},
+    {89, PROFILE_irregular, 1e9, 0, 0, true, "by model"},
+    {89, PROFILE_outer_product, 1e9, 0, 0, true, "by model"},
 };
 
 static const struct route *find(const struct gemm_device *device, enum gemm_profile profile) {
@@ -57,27 +64,58 @@ static bool skinny(const struct gemm_problem *p, double flops) {
     return p->batch == 1 && p->op_a == GEMM_OP_N && p->m >= 2048 && p->n > 2 && p->n <= 32 && flops >= SKINNY_FLOPS;
 }
 
-/* Narrow matrices and odd sizes leave our tiles half empty, many times over. */
+static bool in_fours(const struct gemm_problem *p) {
+    return (p->m | p->n | p->k) % 4 == 0;
+}
+
+/* Narrow matrices leave our tiles half empty, many times over. */
 static bool fills_tiles(const struct gemm_problem *p) {
-    return p->m >= 128 && p->n >= 128 && p->m % 4 == 0 && p->n % 4 == 0 && p->k % 4 == 0;
+    return p->m >= 128 && p->n >= 128;
+}
+
+/* Small tiles, shared sums, single stores, and streams that are over before they flow gain nothing. */
+static bool outer_product_gains(const struct gemm_problem *p, const struct gemm_variant *v, double flops) {
+    if (v->family == FAMILY_STREAM) return flops >= LARGE_FLOPS;
+    return p->m % 4 == 0 && v->bm * v->bn > SMALL_TILE && gemm_variant_slices(v) == 1;
+}
+
+/* Rows as long as K, a few elements at a time: small tiles read too little of each. */
+static bool huge_k_gains(const struct gemm_problem *p, const struct gemm_variant *v, double flops) {
+    const bool along_k = p->op_a == GEMM_OP_T || p->op_b == GEMM_OP_N;
+    return flops < LARGE_FLOPS || !along_k || v->bm * v->bn >= SMALL_TILE;
+}
+
+/* What the share does not tell of products that were measured. */
+static bool gains(const struct route *route, const struct gemm_problem *p, const struct gemm_variant *v, double flops) {
+    if (!route->odd && !in_fours(p)) return false;
+    if (route->share <= 0) return true;
+    if (route->profile == PROFILE_batched) return fills_tiles(p);
+    if (route->profile == PROFILE_outer_product) return outer_product_gains(p, v, flops);
+    return route->profile != PROFILE_huge_k || huge_k_gains(p, v, flops);
 }
 
 static double flops_of(int64_t m, int64_t n, int64_t k, int64_t batch) {
     return 2.0 * (double)m * (double)n * (double)k * (double)batch;
 }
 
+static bool finishes(const struct gemm_problem *p) {
+    return p->bias || p->activation != ACTIVATION_none;
+}
+
 /* A kernel without a split reads its results back to finish them. cuBLAS's bias costs nothing that can be measured. */
 static double epilogue_s(const struct gemm_problem *p, const struct gemm_plan *plan) {
-    const bool finishes = p->bias || p->activation != ACTIVATION_none;
-    return finishes && plan->split_k == 1 ? EPILOGUE_S * (double)p->m * (double)p->n * (double)p->batch : 0;
+    return finishes(p) && plan->split_k == 1 ? EPILOGUE_S * (double)p->m * (double)p->n * (double)p->batch : 0;
 }
 
 bool measured_too_small(int64_t m, int64_t n, int64_t k, int64_t batch) {
     return flops_of(m, n, k, batch) < LEAST_FLOPS;
 }
 
-static double share_wanted(const struct route *route, double flops) {
-    return flops < LARGE_FLOPS ? route->share : route->share_when_large;
+static double share_wanted(const struct route *route, const struct gemm_problem *p, double flops) {
+    double share = flops < LARGE_FLOPS ? route->share : route->share_when_large;
+    if (route->profile == PROFILE_batched && p->k <= SHORT_K) share = SHORT_SHARE;
+    if (route->profile == PROFILE_irregular && share > 0 && p->op_b == GEMM_OP_T) share += ACROSS_SHARE;
+    return share > 0 && finishes(p) ? share + EPILOGUE_SHARE : share;
 }
 
 enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gemm_device *device,
@@ -93,13 +131,13 @@ enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gem
     const double share = gemm_floor(p, device) / (plan->predicted_s + epilogue_s(p, plan));
     if (gemm_family_splits(plan->variant->family)) {
         if (flops < SPLIT_FLOPS) return REASON_too_small;
-        const double least = plan->profile == PROFILE_outer_product ? route->share : SPLIT_SHARE;
+        const double least = plan->profile == PROFILE_outer_product ? SPLIT_SHARE_OUTER : SPLIT_SHARE;
         return share >= least ? REASON_routed : REASON_slower;
     }
     if (flops < route->min_flops) return REASON_too_small;
     if (plan->profile == PROFILE_general && skinny(p, flops)) return REASON_routed;
-    if (plan->profile == PROFILE_batched && !fills_tiles(p)) return REASON_slower;
-    return share >= share_wanted(route, flops) ? REASON_routed : REASON_slower;
+    if (!gains(route, p, plan->variant, flops)) return REASON_slower;
+    return share >= share_wanted(route, p, flops) ? REASON_routed : REASON_slower;
 }
 
 const char *measured_source(const struct gemm_device *device, enum gemm_profile profile) {

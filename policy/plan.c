@@ -17,12 +17,12 @@ enum {
     RASTER = 8,
     RASTER_PLANES = 32,
     SHORT_K = 128, /* where most bytes are those of D: the CTAs in flight had better write whole columns */
-    TILE = 256 /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
+    TILE = 256     /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
 };
-static const int64_t MAX_EXTENT = INT32_MAX - 4096; /* kernels count rows and k in 32 bits, and step past the end */
+static const int64_t MAX_EXTENT = INT32_MAX - 4096;    /* kernels count rows and k in 32 bits, and step past the end */
 static const int64_t WALKED_BYTES = INT64_C(16) << 20; /* of A, which stays in L2 however often it is walked over */
-static const int64_t MAX_TILES = INT32_MAX;         /* CTAs along a grid's x */
-static const double MAX_SPAN = 0x1p60;              /* elements that an operand may reach over: 64-bit addresses */
+static const int64_t MAX_TILES = INT32_MAX;            /* CTAs along a grid's x */
+static const double MAX_SPAN = 0x1p60;                 /* elements that an operand may reach over: 64-bit addresses */
 
 static int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
