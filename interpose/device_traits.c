@@ -6,7 +6,10 @@
 
 #include <cuda_runtime_api.h>
 
-enum { FP32_LANES_PER_SM = 128 };
+/* Of an SM. Data sheets: the A100's has half of those of later chips. */
+static int fp32_lanes(int arch) {
+    return arch == 80 ? 64 : 128;
+}
 
 static int attribute(enum cudaDeviceAttr which, int device) {
     int value = 0;
@@ -30,7 +33,7 @@ static struct gemm_device describe(int device) {
 #ifdef FASTGEMM_HOPPER
     traits.wgmma = traits.arch == 90;
 #endif
-    traits.ffma_flops_per_s = 2e3 * khz * FP32_LANES_PER_SM * traits.sm_count;
+    traits.ffma_flops_per_s = 2e3 * khz * fp32_lanes(traits.arch) * traits.sm_count;
     return traits;
 }
 

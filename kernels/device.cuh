@@ -25,6 +25,7 @@
     static void name##_body(const type &args)
 #define KERNEL_WITH_REGISTERS(name, threads, registers) KERNEL(name, threads, 1)
 #define SHARED_MEMORY(name)                             float *name = (float *)sim_shared_memory()
+#define __shared__                                      static /* CTAs run one after another */
 #else
 #define DEVICE        __device__ __forceinline__
 #define DEVICE_MEMBER __device__ __forceinline__

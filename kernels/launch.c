@@ -1,6 +1,8 @@
 /* From a complete struct gemm_args to kernel launches. */
 #include "launch.h"
 
+#include "split.h"
+
 #ifdef FASTGEMM_HOPPER
 #include "launch_split.h"
 #include "launch_tf32.h"
@@ -23,18 +25,21 @@ GEMM_SIMT_VARIANTS(SHARES)
 GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
 GEMM_STREAM_VARIANTS(FEW_PAIRS)
 GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+GEMM_SPLIT_MMA_PAIRS(DECLARE, sgemm_split_mma_128x128x16)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef SHARES
-extern void splitk_reduce(void);
+extern void splitk_reduce(void), split_extremes(void), split_choose(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define ALL_PAIRS(name, ...) [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
 #define FEW_PAIRS(name, ...) [VARIANT_##name] = {GEMM_FEW_LOADER_PAIRS(ADDRESS, name)},
+#define SPLIT_MMA(name, ...) [VARIANT_##name] = {GEMM_SPLIT_MMA_PAIRS(ADDRESS, sgemm_split_mma_128x128x16)},
     GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS) GEMM_STREAM_VARIANTS(FEW_PAIRS)
-        GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+        GEMM_TF32_MMA_VARIANTS(ALL_PAIRS) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
+#undef SPLIT_MMA
 };
 
 /* Of persistent variants: the kernel that adds what CTAs left of shared tiles. */
@@ -48,6 +53,7 @@ enum {
     MAX_DEVICES = 64,
     MAX_GRID_YZ = 65535,
     DEFAULT_SHARED_BYTES = 48 * 1024,
+    EXTREMES_THREADS = 256,
     REDUCE_ROWS = 128,
     REDUCE_THREADS = 256,
     REDUCE_COLUMNS = REDUCE_THREADS / (REDUCE_ROWS / 4),
@@ -58,14 +64,21 @@ static int index_of(const struct gemm_variant *variant) {
     return (int)(variant - gemm_variants);
 }
 
+static const void *kernel_of(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
+    const bool any = gemm_family_split_mma(v->family); /* alignment */
+    return kernels[index_of(v)][any && a == LOAD_MN16 ? LOAD_MN4 : a][any && b == LOAD_MN16 ? LOAD_MN4 : b];
+}
+
 /* Loads what a launch needs. This may be the first call in a process that is capturing: loading is no part of that. */
-static cudaError_t load(const void *kernel, const void *shares, int shared_bytes) {
+static cudaError_t load(const void *kernel, const void *shares, bool looks, int shared_bytes) {
     enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     struct cudaFuncAttributes attributes;
     cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
     if (error != cudaSuccess) return error;
     error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)splitk_reduce);
+    if (error == cudaSuccess && looks) error = cudaFuncGetAttributes(&attributes, (const void *)split_extremes);
+    if (error == cudaSuccess && looks) error = cudaFuncGetAttributes(&attributes, (const void *)split_choose);
     if (error == cudaSuccess && shares) error = cudaFuncGetAttributes(&attributes, shares);
     cudaThreadExchangeStreamCaptureMode(&mode);
     return error;
@@ -115,7 +128,7 @@ int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, 
     if (error != cudaSuccess) return error;
     atomic_bool *done = device < MAX_DEVICES ? &ready[device][index_of(variant)][a][b] : NULL;
     if (done && atomic_load_explicit(done, memory_order_acquire)) return cudaSuccess;
-    error = load(kernels[index_of(variant)][a][b], shares_kernels[index_of(variant)],
+    error = load(kernel_of(variant, a, b), shares_kernels[index_of(variant)], gemm_family_split_mma(variant->family),
                  gemm_variant_shared_bytes(variant, a, b));
     if (error != cudaSuccess) {
         cudaGetLastError(); /* not the program's error: it must not find it */
@@ -125,8 +138,7 @@ int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, 
     return cudaSuccess;
 }
 
-static cudaError_t launch(const void *kernel, dim3 grid, int threads, int shared, struct gemm_args *args,
-                          cudaStream_t stream) {
+static cudaError_t launch(const void *kernel, dim3 grid, int threads, int shared, void *args, cudaStream_t stream) {
     void *argv[] = {args};
     cudaError_t error = cudaLaunchKernel(kernel, grid, (dim3){(unsigned)threads, 1, 1}, argv, (size_t)shared, stream);
     if (error != cudaSuccess) cudaGetLastError();
@@ -139,7 +151,7 @@ static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a,
     const int tiles = args->tiles_m * args->tiles_n * args->splits * args->batch;
     const int room = gemm_variant_persists(v) && args->ctas > 0 ? args->ctas : tiles;
     args->ctas = args->shared_tiles || tiles > room ? room : tiles;
-    cudaError_t error = launch(kernels[index_of(v)][a][b], (dim3){(unsigned)args->ctas, 1, 1}, v->threads,
+    cudaError_t error = launch(kernel_of(v, a, b), (dim3){(unsigned)args->ctas, 1, 1}, v->threads,
                                gemm_variant_shared_bytes(v, a, b), args, stream);
     if (error != cudaSuccess || !args->shared_tiles) return error;
     dim3 grid = {(unsigned)(v->bm * v->bn / SHARES_FLOATS), (unsigned)args->shared_tiles, 1};
@@ -154,11 +166,31 @@ static cudaError_t launch_reduce(struct gemm_args *args, cudaStream_t stream) {
     return launch((const void *)splitk_reduce, reduce, REDUCE_THREADS, REDUCE_THREADS * 16, args, stream);
 }
 
+/* A look at the operands, the product by what was seen, and the sum of a split. Of scratch the notes come first. */
+static cudaError_t launch_split_mma(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                                    const struct gemm_args *args, cudaStream_t stream) {
+    struct split_args split = {.gemm = *args, .a_along_k = a == LOAD_K4, .b_along_k = b == LOAD_K4};
+    char *const scratch = (char *)args->partial;
+    const int64_t notes = split_looks_bytes(args->m, args->n, args->k, args->batch);
+    split.gemm.partial = args->splits > 1 ? (float *)(scratch + notes) : NULL;
+    split_args_place_looks(&split, v->family == FAMILY_FP16X3_MMA ? SPLIT_FP16X3 : SPLIT_BF16X6, scratch);
+    const unsigned units = (unsigned)(split.rows / SPLIT_UNIT_ROWS), batch = (unsigned)args->batch;
+    cudaError_t error = launch((const void *)split_extremes, (dim3){units, (unsigned)split.chunks, batch},
+                               EXTREMES_THREADS, 12 * SPLIT_UNIT_ROWS, &split, stream);
+    if (error == cudaSuccess)
+        error = launch((const void *)split_choose, (dim3){units, batch, 1}, SPLIT_UNIT_ROWS, 0, &split, stream);
+    if (error != cudaSuccess) return error;
+    dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, batch};
+    error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &split, stream);
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&split.gemm, stream) : error;
+}
+
 static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                   struct gemm_args *args, cudaStream_t stream) {
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
+    if (gemm_family_split_mma(v->family)) return launch_split_mma(v, a, b, args, stream);
     cudaError_t error = v->family == FAMILY_SIMT ? launch_simt(v, a, b, args, stream)
-                                                 : launch(kernels[index_of(v)][a][b], grid, v->threads,
+                                                 : launch(kernel_of(v, a, b), grid, v->threads,
                                                           gemm_variant_shared_bytes(v, a, b), args, stream);
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, stream) : error;
 }
@@ -189,7 +221,7 @@ static cudaError_t launch_stream(const struct gemm_variant *v, enum gemm_loader 
     if (error != cudaSuccess) return error;
     int64_t tiles = (int64_t)args->tiles_m * args->tiles_n * args->batch, room = (int64_t)sms * v->ctas_per_sm;
     dim3 grid = {(unsigned)(tiles < room ? tiles : room), 1, 1};
-    return launch(kernels[index_of(v)][a][b], grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
+    return launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
 }
 
 int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b, struct gemm_args args,

@@ -127,34 +127,81 @@ template <int LOAD, int EXTENT, int BK, int THREADS, int PAD> struct mma_loader 
 /*
  * One lane's part in an operand's fragments: BLOCKS of eight rows, of which lane group g holds row 4 * place + j of
  * each 32, j being the block's number of four. A block's k are c and c + 4 of each eight.
+ *
+ * Single elements of rows along mn lie in all 32 banks if the rows of four k have four phases, as with an odd leading
+ * dimension; where they have one, in a quarter of the banks. A lane that may TURN then takes its blocks from another j
+ * on, by its place, which brings all banks back, and puts their results in order at the end (in_order).
  */
-template <class LOADER, int BLOCKS> struct mma_fragments {
-    uint32_t from[LOADER::ALONG_K ? 4 : 1];
+template <class LOADER, int BLOCKS, bool TURN = false> struct mma_fragments {
+    static const bool SINGLE = !LOADER::ALONG_K && !LOADER::ALIGNED, TURNS = TURN && SINGLE;
+    uint32_t from[LOADER::ALONG_K || TURNS ? 4 : 1];
+
+    /* By how much the lanes at a place turn. */
+    DEVICE_MEMBER static int turn_of(int64_t ld, int place) { return TURNS && ld % 4 == 0 ? place % 4 : 0; }
+
+    /* Which row a lane has of a block, counted from `first` on. */
+    DEVICE_MEMBER static int row_of(int place, int turn, int block) {
+        return block / 4 * 32 + 4 * place + (block + turn) % 4;
+    }
 
     DEVICE_MEMBER void init(const float *matrix, int64_t ld, int first, int place, int c, uint32_t stage) {
         if (LOADER::ALONG_K) {
 #pragma unroll
             for (int j = 0; j < 4; j++)
-                from[j] = stage + 4 * ((first + 8 * j + place) * LOADER::LD + c + phase_of(matrix + j * ld));
+                from[LOADER::ALONG_K ? j : 0] =
+                    stage + 4 * ((first + 8 * j + place) * LOADER::LD + c + phase_of(matrix + j * ld));
         } else {
-            const int phase = LOADER::ALIGNED ? 0 : phase_of(matrix + c * ld);
-            from[0] = kept(stage + 4 * (c * LOADER::LD + first + 4 * place + phase));
+            const int phase = LOADER::ALIGNED ? 0 : phase_of(matrix + c * ld), turn = turn_of(ld, place);
+#pragma unroll
+            for (int j = 0; j < (TURNS ? 4 : 1); j++)
+                from[TURNS ? j : 0] = kept(stage + 4 * (c * LOADER::LD + first + row_of(place, turn, j) + phase));
         }
     }
 
     static const int LOADS = 2 * BLOCKS / (LOADER::ALIGNED ? 4 : 1);
 
+    /* Where the lane's element of a block lies, at the k tile at `read`, k steps of four into it. */
+    DEVICE_MEMBER uint32_t address(uint32_t read, int k4, int block) const {
+        const int j = block % 4, rows = block / 4 * 32;
+        if (LOADER::ALONG_K) return from[LOADER::ALONG_K ? j : 0] + read + 4 * (rows * LOADER::LD + 4 * k4);
+        return from[TURNS ? j : 0] + read + 4 * (rows + (TURNS ? 0 : j) + 4 * k4 * LOADER::LD);
+    }
+
     /* Load `i` of the LOADS of step `kk` of the k tile at `read`. */
     DEVICE_MEMBER void load(float (&to)[2][BLOCKS], uint32_t read, int kk, int i) const {
         const int half = i / (LOADS / 2), block = i % (LOADS / 2) * (LOADER::ALIGNED ? 4 : 1);
-        const int k = 8 * kk + 4 * half, j = block % 4, rows = block / 4 * 32;
         if (LOADER::ALIGNED)
-            load_shared_16(&to[half][block], from[0] + read + 4 * (rows + k * LOADER::LD));
-        else if (LOADER::ALONG_K)
-            to[half][block] = load_shared_4(from[LOADER::ALONG_K ? j : 0] + read + 4 * (rows * LOADER::LD + k));
+            load_shared_16(&to[half][block], address(read, 2 * kk + half, block));
         else
-            to[half][block] = load_shared_4(from[0] + read + 4 * (rows + j + k * LOADER::LD));
+            to[half][block] = load_shared_4(address(read, 2 * kk + half, block));
     }
 };
+
+/* The results of four blocks that were taken from the `turn`-th on. */
+DEVICE void four_in_order(float &x0, float &x1, float &x2, float &x3, int turn) {
+    const float x[4] = {x0, x1, x2, x3};
+    float y[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) y[i] = turn & 1 ? x[(i + 3) % 4] : x[i];
+    x0 = turn & 2 ? y[2] : y[0];
+    x1 = turn & 2 ? y[3] : y[1];
+    x2 = turn & 2 ? y[0] : y[2];
+    x3 = turn & 2 ? y[1] : y[3];
+}
+
+/* A lane's sums as the epilogue wants them; the turns of the lanes that had its rows of A, and its columns of B. */
+template <bool TURNS_A, bool TURNS_B, int TM, int TN>
+DEVICE void in_order(float (&acc)[TN][TM], int turn_a, int turn_b) {
+#pragma unroll
+    for (int i = 0; i < TN * TM && TURNS_A; i += 4) {
+        float *const x = &acc[i / TM][i % TM];
+        four_in_order(x[0], x[1], x[2], x[3], turn_a);
+    }
+#pragma unroll
+    for (int i = 0; i < TN / 4 * TM && TURNS_B; i++) {
+        const int j = i / TM * 4, at = i % TM;
+        four_in_order(acc[j][at], acc[j + 1][at], acc[j + 2][at], acc[j + 3][at], turn_b);
+    }
+}
 
 #endif

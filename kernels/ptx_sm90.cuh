@@ -1,46 +1,18 @@
 /*
  * PTX that only Hopper has (sm_90a), or that came with it, each instruction in a small function named after it. Not for
  * the host simulation: the matrix instruction's asynchrony is what a twin could not honestly show.
- * PTX ISA: "mbarrier", "cp.async.bulk", "Asynchronous Warpgroup Level Matrix Instructions", "griddepcontrol".
+ * PTX ISA: "mbarrier", "cp.async.bulk", "Asynchronous Warpgroup Level Matrix Instructions".
  */
 #ifndef FASTGEMM_PTX_SM90_CUH
 #define FASTGEMM_PTX_SM90_CUH
 
-#include "ptx.cuh"
-
-/* Waits until the kernels before this one in the stream are done and their writes are seen. */
-DEVICE void grid_wait(void) {
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-}
-
-/* Lets the next kernel of the stream start, as far as its own grid_wait. */
-DEVICE void grid_launch_next(void) {
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-}
+#include "ptx_grid.cuh"
+#include "ptx_split.cuh"
 
 /* Stores past what the L2 cache should keep. */
 DEVICE void st_global_cs(float4 *global, float4 x) {
     asm volatile("st.global.cs.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(global), "f"(x.x), "f"(x.y), "f"(x.z), "f"(x.w)
                  : "memory");
-}
-
-/* Two floats, rounded to nearest; the first in the low half. */
-DEVICE uint32_t cvt_f16x2(float low, float high) {
-    uint32_t pair;
-    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-    return pair;
-}
-
-DEVICE uint32_t cvt_bf16x2(float low, float high) {
-    uint32_t pair;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-    return pair;
-}
-
-DEVICE float float_of_f16(uint32_t low_half) {
-    float x;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"((uint16_t)low_half));
-    return x;
 }
 
 DEVICE void mbarrier_init(uint64_t *barrier, int arrivals) {

@@ -1,6 +1,9 @@
 /* Where the parts of a split product lie in scratch. */
 #include "split.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 enum { SHORTEST_BAND = 256, LONGEST_BAND = 3072, LEAST_BANDS = 96 }; /* of the caches' size; enough for every SM */
 enum { LEAST_CHUNK = 64, ENOUGH_CTAS = 1024, MOST_CHUNKS = 64, SCRATCH_ALIGN = 256, LEAST_FP16_K = 16 };
 
@@ -16,13 +19,15 @@ static int64_t chunk_of(int64_t k, int64_t units) {
     return round_up(chunk < k ? chunk : k, LEAST_CHUNK);
 }
 
-static void measure(struct split_args *args, int m, int n, int k, int batch) {
+static void measure(struct split_args *args, int m, int n, int k, int batch, bool planes) {
+    if (k < 1) k = 1; /* one look, at nothing */
     args->rows_a = (int)round_up(m, SPLIT_TILE_M);
     args->rows = args->rows_a + (int)round_up(n, SPLIT_TILE_N);
     args->k_units = (int)(round_up(k, SPLIT_UNIT_K) / SPLIT_UNIT_K);
     const int64_t bands = (int64_t)args->rows / (k <= SPLIT_BAND_K ? 16 : 8) * batch;
     args->band_ctas = (int)(bands < SPLIT_BAND_CTAS ? bands : SPLIT_BAND_CTAS);
     if (k < SHORTEST_BAND || k > LONGEST_BAND || bands < LEAST_BANDS || bands > INT32_MAX) args->band_ctas = 0;
+    if (!planes) args->band_ctas = 0;
     args->chunk = (int)chunk_of(k, (int64_t)args->rows / SPLIT_UNIT_ROWS * batch);
     args->chunks = (int)(((int64_t)k + args->chunk - 1) / args->chunk);
 }
@@ -46,12 +51,22 @@ static int64_t moments_bytes(const struct split_args *args, int batch) {
     return round_up(count * (int64_t)sizeof(struct split_moments), SCRATCH_ALIGN);
 }
 
+static int64_t notes_bytes(const struct split_args *args, int batch) {
+    return SCRATCH_ALIGN + done_bytes(args, batch) + moments_bytes(args, batch) + extremes_bytes(args, batch) +
+           scales_bytes(args, batch);
+}
+
 int64_t split_scratch_bytes(int m, int n, int k, int batch) {
     struct split_args args;
-    measure(&args, m, n, k, batch);
+    measure(&args, m, n, k, batch, true);
     int64_t units = (int64_t)batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units;
-    return SCRATCH_ALIGN + done_bytes(&args, batch) + moments_bytes(&args, batch) + extremes_bytes(&args, batch) +
-           scales_bytes(&args, batch) + units * SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES;
+    return notes_bytes(&args, batch) + units * SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES;
+}
+
+int64_t split_looks_bytes(int m, int n, int k, int batch) {
+    struct split_args args;
+    measure(&args, m, n, k, batch, false);
+    return notes_bytes(&args, batch);
 }
 
 static int log2_of(int value) {
@@ -60,12 +75,9 @@ static int log2_of(int value) {
     return log;
 }
 
-void split_args_place(struct split_args *args, enum split_planes first_choice, void *scratch) {
+static void place(struct split_args *args, enum split_planes first_choice, void *scratch) {
     const struct gemm_args *gemm = &args->gemm;
     uint8_t *at = scratch;
-    measure(args, gemm->m, gemm->n, gemm->k, gemm->batch);
-    /* The smallest element then keeps a relative error of k 2^-25: half of what a sum of k may lose in fp32. */
-    args->spread = 25 + log2_of(gemm->k);
     /* Of a short sum as much is owed as of a single product: only three planes hold every bit. */
     args->first_choice = gemm->k < LEAST_FP16_K ? SPLIT_BF16X6 : first_choice;
     args->choice = (uint32_t *)at;
@@ -79,4 +91,18 @@ void split_args_place(struct split_args *args, enum split_planes first_choice, v
     args->inverse_scales = (float *)at;
     at += scales_bytes(args, gemm->batch);
     args->planes = at;
+}
+
+void split_args_place(struct split_args *args, enum split_planes first_choice, void *scratch) {
+    measure(args, args->gemm.m, args->gemm.n, args->gemm.k, args->gemm.batch, true);
+    /* The smallest element then keeps a relative error of k 2^-25: half of what a sum of k may lose in fp32. */
+    args->spread = 25 + log2_of(args->gemm.k);
+    place(args, first_choice, scratch);
+}
+
+void split_args_place_looks(struct split_args *args, enum split_planes first_choice, void *scratch) {
+    measure(args, args->gemm.m, args->gemm.n, args->gemm.k, args->gemm.batch, false);
+    args->spread = 14 + log2_of(args->gemm.k); /* the same, where the low plane is not raised by 2^11 */
+    place(args, first_choice, scratch);
+    args->planes = NULL;
 }

@@ -69,7 +69,13 @@ struct split_args {
 /* Scratch of a product, in bytes, a multiple of 256; `args.gemm` needs m, n, k and batch only. */
 int64_t split_scratch_bytes(int m, int n, int k, int batch);
 
+/* The same of what is noted of operands that are not stored as planes. */
+int64_t split_looks_bytes(int m, int n, int k, int batch);
+
 /* Fills everything after `gemm`, a_along_k and b_along_k, for scratch at this address (a multiple of 256). */
 void split_args_place(struct split_args *args, enum split_planes first_choice, void *scratch);
+
+/* The same without planes, for scratch of split_looks_bytes. */
+void split_args_place_looks(struct split_args *args, enum split_planes first_choice, void *scratch);
 
 #endif

@@ -97,7 +97,7 @@ DEVICE void choose_by_moments(const struct split_args &args, int batch, struct s
     if (threadIdx.x == 0) {
         moments[blockIdx.x] = sum_of_warps(of_warps, 4);
         __threadfence();
-        last = atomicAdd(args.done + batch, 1) == (uint32_t)units - 1;
+        last = atomicAdd(args.done + batch, 1u) == (uint32_t)units - 1;
         __threadfence();
     }
     __syncthreads();

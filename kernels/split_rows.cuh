@@ -4,8 +4,10 @@
 #ifndef FASTGEMM_SPLIT_ROWS_CUH
 #define FASTGEMM_SPLIT_ROWS_CUH
 
-#include "ptx_sm90.cuh"
+#include "ptx_grid.cuh"
+#include "ptx_split.cuh"
 #include "split.cuh"
+#include "tile.cuh"
 
 /* One row of op(A) or column of op(B): element k is at [k * step]. */
 struct row {
@@ -20,12 +22,12 @@ DEVICE struct row row_of(const struct split_args &args, int index, int batch) {
     if (index < args.rows_a) {
         r.inside = index < g.m;
         r.step = args.a_along_k ? 1 : g.lda;
-        r.at = g.a + batch * g.stride_a + index * (args.a_along_k ? g.lda : 1);
+        r.at = matrix_a(g, batch) + index * (args.a_along_k ? g.lda : 1);
     } else {
         index -= args.rows_a;
         r.inside = index < g.n;
         r.step = args.b_along_k ? 1 : g.ldb;
-        r.at = g.b + batch * g.stride_b + index * (args.b_along_k ? g.ldb : 1);
+        r.at = matrix_b(g, batch) + index * (args.b_along_k ? g.ldb : 1);
     }
     return r;
 }

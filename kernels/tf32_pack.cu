@@ -2,14 +2,8 @@
  * The pass that brings operands into rows along k before a TF32 product (tf32.h): it turns round what lies along its
  * rows, and shifts what lies along k to addresses that the copy engine takes.
  */
-#include "device.cuh"
+#include "ptx_grid.cuh"
 #include "tf32_pack.h"
-
-#ifdef FASTGEMM_SIM
-DEVICE void grid_launch_next(void) {} /* kernels run one after another there */
-#else
-#include "ptx_sm90.cuh"
-#endif
 
 static const int ROWS = TF32_PACK_ROWS, DEPTH = TF32_PACK_K, THREADS = TF32_PACK_THREADS;
 static const int LOADS = ROWS * DEPTH / THREADS;

@@ -44,6 +44,11 @@
     VARIANT(sgemm_fp16x3_wgmma_256x128x64, FP16X3, FP32, 90, 256, 128, 64, 8, 16, 4, 384, 1, 1)                        \
     VARIANT(sgemm_bf16x6_wgmma_256x128x64, BF16X6, FP32, 90, 256, 128, 64, 8, 16, 3, 384, 1, 1)
 
+/* Split in registers: four kernels for all of these, by the order that each operand lies in. */
+#define GEMM_SPLIT_MMA_VARIANTS(VARIANT)                                                                               \
+    VARIANT(sgemm_fp16x3_mma_128x128x16, FP16X3_MMA, FP32, 80, 128, 128, 16, 8, 8, 4, 256, 1, 0)                       \
+    VARIANT(sgemm_bf16x6_mma_128x128x16, BF16X6_MMA, FP32, 80, 128, 128, 16, 8, 8, 4, 256, 1, 0)
+
 /* Two kernels for each of these, by how A lies (tf32.h). */
 #define GEMM_TF32_WGMMA_VARIANTS(VARIANT)                                                                              \
     VARIANT(sgemm_tf32_wgmma_256x128x32, TF32_WGMMA, TF32, 90, 256, 128, 32, 4, 32, 4, 384, 1, 1)                      \
@@ -55,7 +60,8 @@
 /* clang-format off */
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
     GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT)                          \
-    GEMM_SPLIT_VARIANTS(VARIANT) GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_WGMMA_VARIANTS(VARIANT)
+    GEMM_SPLIT_VARIANTS(VARIANT) GEMM_SPLIT_MMA_VARIANTS(VARIANT)                                                      \
+    GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 /* clang-format on */
 
 /*
@@ -63,10 +69,20 @@
  *   STREAM  fp32 FFMA for a small K, which stays in shared memory
  *   FP16X3  three products of fp16 planes where the operands allow it, else as BF16X6: the device decides
  *   BF16X6  six products of bf16 planes
+ *   FP16X3_MMA, BF16X6_MMA  the same by warps (mma.sync), split in registers
  *   TF32_MMA    TF32 tensor cores, by warps (mma.sync)
  *   TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
  */
-enum gemm_family { FAMILY_SIMT, FAMILY_STREAM, FAMILY_FP16X3, FAMILY_BF16X6, FAMILY_TF32_MMA, FAMILY_TF32_WGMMA };
+enum gemm_family {
+    FAMILY_SIMT,
+    FAMILY_STREAM,
+    FAMILY_FP16X3,
+    FAMILY_BF16X6,
+    FAMILY_FP16X3_MMA,
+    FAMILY_BF16X6_MMA,
+    FAMILY_TF32_MMA,
+    FAMILY_TF32_WGMMA
+};
 
 /* The accuracy owed to a caller, strictest first; a variant of a stricter contract may serve a laxer one. */
 enum gemm_contract { CONTRACT_IEEE, CONTRACT_FP32, CONTRACT_TF32 };
@@ -97,6 +113,13 @@ enum gemm_loader { LOAD_MN16, LOAD_MN4, LOAD_K4, LOADER_COUNT };
     X(__VA_ARGS__, vt, LOAD_MN16, LOAD_K4)                                                                             \
     X(__VA_ARGS__, tv, LOAD_K4, LOAD_MN16)
 
+/* Those of kernels whose 16-byte copies take any alignment: v is s. */
+#define GEMM_SPLIT_MMA_PAIRS(X, ...)                                                                                   \
+    X(__VA_ARGS__, ss, LOAD_MN4, LOAD_MN4)                                                                             \
+    X(__VA_ARGS__, st, LOAD_MN4, LOAD_K4)                                                                              \
+    X(__VA_ARGS__, ts, LOAD_K4, LOAD_MN4)                                                                              \
+    X(__VA_ARGS__, tt, LOAD_K4, LOAD_K4)
+
 struct gemm_variant {
     const char *name;
     enum gemm_family family;
@@ -119,6 +142,11 @@ static inline int gemm_family_splits(enum gemm_family family) {
     return family == FAMILY_FP16X3 || family == FAMILY_BF16X6;
 }
 
+/* Whether they are split in registers instead, but for a look at how large they are (split.h), noted in scratch. */
+static inline int gemm_family_split_mma(enum gemm_family family) {
+    return family == FAMILY_FP16X3_MMA || family == FAMILY_BF16X6_MMA;
+}
+
 /* Whether it runs on 9.0 alone, by sm_90a code, persistent, and may need scratch for operands. */
 static inline int gemm_family_wgmma(enum gemm_family family) {
     return gemm_family_splits(family) || family == FAMILY_TF32_WGMMA;
@@ -126,7 +154,7 @@ static inline int gemm_family_wgmma(enum gemm_family family) {
 
 /* Whether a batch may be given by arrays of pointers. */
 static inline int gemm_family_takes_pointers(enum gemm_family family) {
-    return family == FAMILY_SIMT || family == FAMILY_TF32_MMA;
+    return family == FAMILY_SIMT || family == FAMILY_TF32_MMA || gemm_family_split_mma(family);
 }
 
 /*
@@ -139,6 +167,9 @@ static inline int gemm_variant_slices(const struct gemm_variant *v) {
 
 /* Floats of shared memory in which a SIMT CTA notes its pieces of work (sgemm_simt.cuh). */
 enum { GEMM_SIMT_NOTES = 64 };
+
+/* The same of a CTA of a family that splits in registers (sgemm_split_mma.cuh). */
+enum { GEMM_SPLIT_MMA_NOTES = 4 };
 
 /* Whether CTAs stay, to work on several tiles, and may share the last of them (stream-K). */
 static inline int gemm_variant_persists(const struct gemm_variant *v) {

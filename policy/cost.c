@@ -39,6 +39,7 @@ static const double TF32_START_K_SINGLE = 260;  /* or single ones */
 static const double TF32_START_K_IN_TURNS = 40; /* or where another tile is multiplied meanwhile */
 static const double SPLIT_START_K_SINGLE = 600; /* the same of split operands */
 static const double TF32_MMA_START_K = 110;
+static const double LOOKS_S = 8e-6;        /* of the two kernels before a product that splits in registers */
 static const double PACK_BANDWIDTH = 0.68; /* of the chip's */
 static const double TF32_BANDWIDTH = 0.84; /* of the chip's, where bytes decide and large tiles are full */
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
@@ -62,11 +63,12 @@ int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_varia
         int64_t operands = tf32_operand_bytes(p);
         return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
     }
-    if (!gemm_family_splits(v->family)) return sums;
+    const bool looks = gemm_family_split_mma(v->family);
+    if (!gemm_family_splits(v->family) && !looks) return sums;
     double rows = (double)p->m + (double)p->n + SPLIT_TILE_M + SPLIT_TILE_N;
     if (rows > INT32_MAX || rows * ((double)p->k + SPLIT_UNIT_K) * (double)p->batch > 0x1p50) return INT64_MAX;
-    int64_t planes = split_scratch_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
-    return __builtin_add_overflow(planes, sums, &total) ? INT64_MAX : total;
+    int64_t notes = (looks ? split_looks_bytes : split_scratch_bytes)((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
+    return __builtin_add_overflow(notes, sums, &total) ? INT64_MAX : total;
 }
 
 int64_t gemm_split_slice(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
@@ -111,9 +113,20 @@ static double tf32_mma_efficiency(const struct gemm_problem *p, const struct gem
     return rate * (tile >= 128 * 256 ? 0.52 : tile >= 128 * 128 ? 0.44 : tile >= 64 * 128 ? 0.32 : 0.26);
 }
 
+/*
+ * Split products by mma.sync, over the rate of FFMA. On the H200 measured; there an instruction of the tensor cores
+ * holds up all others. The A100's figures assume no better: per 16 k of a warp's tile 96 or 48 of them at 8 clocks by
+ * its data sheet, and the 430 or 367 others at the 1.5 clocks that they take on the H200.
+ */
+static double split_mma_efficiency(const struct gemm_variant *v, const struct gemm_device *d) {
+    const bool three = v->family == FAMILY_FP16X3_MMA;
+    return d->arch == 80 ? (three ? 2.2 : 1.45) : d->arch == 90 ? (three ? 1.0 : 0.8) : 0.5;
+}
+
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
 static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
     if (v->family == FAMILY_TF32_MMA) return tf32_mma_efficiency(p, v, d);
+    if (gemm_family_split_mma(v->family)) return split_mma_efficiency(v, d);
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
@@ -128,22 +141,24 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     return single ? rate * SINGLE_COPIES : rate;
 }
 
-/* Both operands are read twice and written once as planes. */
+/* Both operands are read twice and written once as planes, or looked at once. */
 static double passes(const struct gemm_problem *p, const struct gemm_device *d, const struct gemm_variant *v) {
+    const double elements = ((double)p->m + (double)p->n) * (double)p->k * (double)p->batch;
     if (v->family == FAMILY_TF32_WGMMA) {
         const double packed = (double)tf32_operand_bytes(p);
         return packed > 0 ? PACK_S + 2 * packed / (PACK_BANDWIDTH * d->dram_bytes_per_s) : 0;
     }
-    if (!gemm_family_splits(v->family)) return 0;
+    const bool looks = gemm_family_split_mma(v->family);
+    if (!gemm_family_splits(v->family) && !looks) return 0;
+    if (looks) return LOOKS_S + 4 * elements / (0.75 * d->dram_bytes_per_s);
     double bytes = 8 + (v->family == FAMILY_FP16X3 ? 4 : 6);
-    double elements = ((double)p->m + (double)p->n) * (double)p->k * (double)p->batch;
     return PASSES_S + bytes * elements / (0.75 * d->dram_bytes_per_s);
 }
 
 /* In k steps; a CTA that has an SM to itself and a small tile is as long about it as one with a large tile. */
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
-    if (v->family == FAMILY_TF32_MMA) return TF32_MMA_START_K;
+    if (v->family == FAMILY_TF32_MMA || gemm_family_split_mma(v->family)) return TF32_MMA_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
     const bool single = (p->m | p->ldd) % 4;
     if (v->family == FAMILY_TF32_WGMMA && v->bm == v->bn) return TF32_START_K_IN_TURNS;

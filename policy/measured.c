@@ -29,6 +29,10 @@ static const double EPILOGUE_S = 2.4e-12;
 static const double EPILOGUE_SHARE = 0.09; /* of the limit, expected more where it is to be paid for */
 static const double TF32_EPILOGUE = 0.05;  /* of a TF32 product's time: its routes were measured without */
 
+/* Split products where only the model speaks for them: twice the passes' worth, and half as fast again as the limit. */
+#define SPLIT_FLOPS_BY_MODEL 2e9
+#define WIDE                 1.5
+
 struct route {
     int arch;
     enum gemm_profile profile;
@@ -46,6 +50,12 @@ static const struct route routes[] = {
     {90, PROFILE_outer_product, 1e9, 0.425, 0.425, true, "measured on H200"},
     {90, PROFILE_batched, 1e9, 0.66, 0.66, false, "measured on H200"},
     {90, PROFILE_general, 1e8, NEVER, 0.685, true, "measured on H200"},
+    {80, PROFILE_huge_k, SPLIT_FLOPS_BY_MODEL, WIDE, WIDE, true, "by model"},
+    {80, PROFILE_transposed, SPLIT_FLOPS_BY_MODEL, WIDE, WIDE, true, "by model"},
+    {80, PROFILE_square, SPLIT_FLOPS_BY_MODEL, WIDE, WIDE, true, "by model"},
+    {80, PROFILE_irregular, SPLIT_FLOPS_BY_MODEL, WIDE, WIDE, true, "by model"},
+    {80, PROFILE_batched, SPLIT_FLOPS_BY_MODEL, WIDE, WIDE, true, "by model"},
+    {80, PROFILE_general, SPLIT_FLOPS_BY_MODEL, WIDE, WIDE, true, "by model"},
     {89, PROFILE_huge_k, 1e8, 0, 0, true, "by model"},
     {89, PROFILE_transposed, 1e9, 0, 0, true, "by model"},
     {89, PROFILE_square, 1e9, 0, 0, true, "by model"},
@@ -129,12 +139,15 @@ enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gem
         return measured_tf32_verdict(p, device, plan);
     }
     const double share = gemm_floor(p, device) / (plan->predicted_s + epilogue_s(p, plan));
+    if (gemm_family_split_mma(plan->variant->family) && flops >= route->min_flops)
+        return share >= route->share ? REASON_routed : REASON_slower;
     if (gemm_family_splits(plan->variant->family)) {
         if (flops < SPLIT_FLOPS) return REASON_too_small;
         const double least = plan->profile == PROFILE_outer_product ? SPLIT_SHARE_OUTER : SPLIT_SHARE;
         return share >= least ? REASON_routed : REASON_slower;
     }
     if (flops < route->min_flops) return REASON_too_small;
+    if (route->arch == 80) return REASON_slower; /* its entries are for split products alone */
     if (plan->profile == PROFILE_general && skinny(p, flops)) return REASON_routed;
     if (!gains(route, p, plan->variant, flops)) return REASON_slower;
     return share >= share_wanted(route, p, flops) ? REASON_routed : REASON_slower;

@@ -64,6 +64,8 @@ static bool variant_fits(const struct gemm_variant *v, const struct gemm_problem
                          struct loaders load) {
     if (d->arch < v->min_arch || p->contract < v->contract) return false;
     if (gemm_family_wgmma(v->family) && !planes_fit(v, p, d)) return false;
+    if (gemm_family_split_mma(v->family) && (p->batch > MAX_SPLIT_BATCH || gemm_scratch_bytes(p, v, 1) == INT64_MAX))
+        return false;
     if (p->pointer_array && !gemm_family_takes_pointers(v->family)) return false;
     if (!gemm_variant_takes(v, load.a, load.b)) return false;
     /* Its stores are straight from registers: 16 bytes, or wasteful. */
@@ -165,7 +167,7 @@ static void consider_splits(const struct search *s, int least, int most) {
 
 /* A long sum of a tensor core's short ones is no better than one in fp32: cuBLAS, which splits it, would be. */
 static int least_splits(const struct gemm_problem *p, const struct gemm_variant *v) {
-    int64_t least = gemm_family_splits(v->family) ? ceil_div(p->k, MAX_SLICE) : 1;
+    int64_t least = gemm_family_splits(v->family) || gemm_family_split_mma(v->family) ? ceil_div(p->k, MAX_SLICE) : 1;
     return least < INT32_MAX ? (int)least : INT32_MAX;
 }
 
@@ -215,6 +217,8 @@ static void choose(struct gemm_plan *best, const struct gemm_problem *p, const s
         if (t->kernel >= 0 && t->kernel != i) continue;
         /* Where cuBLAS may use TF32, no fp32 kernel is a match for it, but one that the user forces. */
         if (t->kernel < 0 && p->cublas_tf32 && search.variant->contract != CONTRACT_TF32) continue;
+        /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
+        if (t->kernel < 0 && d->arch != 80 && gemm_family_split_mma(search.variant->family)) continue;
         if (!variant_fits(search.variant, p, d, load)) continue;
         if (find_part(&search, p, d, t, limits)) consider_variant(&search, d, t, limits);
     }

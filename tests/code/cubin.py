@@ -15,7 +15,7 @@ OPCODES = {
     0x981: "LDG", 0x986: "STG", 0x983: "LDL", 0x987: "STL", 0xB1D: "BAR", 0x947: "BRA", 0x83B: "LDSM",
 }  # fmt: skip
 EM_CUDA = 190
-BRANCH, MATH = 0x947, (0x223, 0x23C)
+BRANCH, FFMA, HMMA = 0x947, 0x223, 0x23C
 
 
 def bits(word, low, count):
@@ -35,8 +35,8 @@ class Kernel:
         return self.count("LDL") + self.count("STL")
 
     def main_loop(self):
-        """The smallest span of a backward branch that holds half of the FMAs that any holds (a kernel may have two)."""
-        spans = []
+        """The smallest span of a backward branch with half of the math that any has (a kernel may have two)."""
+        spans, math = [], HMMA if self.on_tensor_cores() else FFMA
         for at, word in enumerate(self.code):
             if bits(word, 0, 12) != BRANCH:
                 continue
@@ -44,7 +44,7 @@ class Kernel:
                 if not 0 <= target <= at:
                     continue
                 span = self.code[target : at + 1]
-                weight = sum(bits(w, 0, 12) in MATH for w in span)
+                weight = sum(bits(w, 0, 12) == math for w in span)
                 if weight:
                     spans.append((weight, span))
         most = max((weight for weight, _ in spans), default=0)

@@ -106,6 +106,20 @@ struct alignas(16) float4 {
     }
 };
 
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+    uint4() = default;
+    uint4(unsigned x_, unsigned y_, unsigned z_, unsigned w_) : x(x_), y(y_), z(z_), w(w_) {}
+    uint4(const uint4 &from) { sim_copy_vector<16>(this, &from); }
+    uint4 &operator=(const uint4 &from) {
+        sim_copy_vector<16>(this, &from);
+        return *this;
+    }
+};
+
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
+    return uint4(x, y, z, w);
+}
 static inline float2 make_float2(float x, float y) {
     return float2(x, y);
 }
@@ -149,6 +163,9 @@ static inline float __int_as_float(int i) {
 }
 static inline long long __double_as_longlong(double d) {
     return sim_bits<long long>(d);
+}
+static inline double __hiloint2double(int high, int low) {
+    return sim_bits<double>((uint64_t)(uint32_t)high << 32 | (uint32_t)low);
 }
 static inline float __fmaf_rn(float a, float b, float c) {
     return fmaf(a, b, c);

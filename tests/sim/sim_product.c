@@ -8,6 +8,7 @@
 #include <cuda_runtime_api.h>
 
 #include "launch.h"
+#include "split.h"
 
 /* The same numbers in every run, in [-1, 1), with 24 significant bits. */
 static float next_number(uint32_t *state) {
@@ -93,8 +94,9 @@ static void make_split(struct sim_product *p, const struct gemm_variant *v) {
     x->k_per_split = wanted > 1 ? each * v->bk : p->k;
     x->splits = wanted > 1 ? (tiles + each - 1) / each : 1;
     x->ld_partial = (p->m + 3) / 4 * 4;
-    if (x->splits > 1)
-        cudaMalloc((void **)&x->partial, (size_t)(x->splits * p->batch * p->n * x->ld_partial) * sizeof(float));
+    int64_t bytes = gemm_family_split_mma(v->family) ? split_looks_bytes(p->m, p->n, p->k, p->batch) : 0;
+    if (x->splits > 1) bytes += x->splits * p->batch * p->n * x->ld_partial * (int64_t)sizeof(float);
+    if (bytes) cudaMalloc((void **)&x->partial, (size_t)bytes);
 }
 
 /* What the kernel gets: nothing but the lists says where a matrix is. */

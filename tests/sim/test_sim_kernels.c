@@ -10,10 +10,12 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdbool.h>
 
 #include "sim_api.h"
 #include "sim_product.h"
+#include "split.h"
 
 /* Only Hopper runs the rest. */
 static bool simulated(int variant) {
@@ -70,7 +72,7 @@ static void test_every_alignment(void **state) {
     (void)state;
     for (int i = 0, v = 0; i < 16; i++) {
         do v = (v + 1) % VARIANT_COUNT;
-        while (gemm_variants[v].family != FAMILY_TF32_MMA);
+        while (gemm_variants[v].family != FAMILY_TF32_MMA && !gemm_family_split_mma(gemm_variants[v].family));
         try_variant(
             (struct sim_product){.m = 65 + i % 3, .n = 61, .k = 70 + i, .pad = i % 4, .offset = i / 4, .alpha = 1}, v);
     }
@@ -129,6 +131,47 @@ static void test_shared_tiles(void **state) {
             if (i == 4) p.bias = 1, p.activation = ACTIVATION_relu;
             assert_int_equal(sim_product_try(p, &gemm_variants[v]), 0);
         }
+}
+
+/* What the operands' sizes made of a product: the first word of its scratch. */
+static uint32_t choice_of(struct sim_product *p, int variant, float odd_one, int wrong_at_most) {
+    const struct gemm_variant *v = &gemm_variants[variant];
+    sim_product_make(p, v);
+    if (odd_one != 0.0f) ((float *)(uintptr_t)p->args.a)[7 * p->args.lda + 5] = odd_one; /* row 5 of op(A) */
+    assert_int_equal(sim_product_run(p), 0);
+    assert_in_range(sim_product_wrong(p), 0, wrong_at_most);
+    return *(const uint32_t *)p->args.partial;
+}
+
+/* Split operands: fp16, bf16, or neither, for the whole or for tiles with rows that bf16 cannot hold. */
+static void test_choices_of_split_operands(void **state) {
+    (void)state;
+    const int fp16 = VARIANT_sgemm_fp16x3_mma_128x128x16, bf16 = VARIANT_sgemm_bf16x6_mma_128x128x16;
+    struct sim_product p = {.load_a = LOAD_MN4, .load_b = LOAD_K4, .m = 130, .n = 70, .k = 90, .pad = 1, .alpha = 1};
+    struct sim_product fast = p, plain = p, wide = p, infinite = p, largest = p, exact = p;
+    assert_int_equal(choice_of(&fast, fp16, 0, 0), SPLIT_FP16X3);
+    assert_int_equal(choice_of(&plain, bf16, 0, 0), SPLIT_BF16X6);
+    assert_int_equal(choice_of(&wide, fp16, 0x1p-30f, 0), SPLIT_BF16X6);
+    assert_int_equal(choice_of(&infinite, fp16, INFINITY, 70), SPLIT_FP16X3);
+    choice_of(&largest, fp16, 0x1.fffffep127f, 0);
+    int different = 0;
+    for (int j = 0; j < p.n; j++) {
+        const float *x = infinite.args.d + j * infinite.args.ldd, *y = fast.args.d + j * fast.args.ldd;
+        const float *z = plain.args.d + j * plain.args.ldd;
+        assert_true(isinf(x[5]) && signbit(x[5]) == signbit(infinite.args.b[7 + j * infinite.args.ldb]));
+        for (int i = 0; i < 128; i++) different += x[i] != y[i] && x[i] != z[i] && y[i] != z[i];
+        for (int i = 128; i < 130; i++) assert_true(x[i] == y[i]); /* the next tile's are as they were */
+    }
+    assert_true(different > 128 * 70 / 8); /* three ways to round */
+    exact.k = 1;                           /* each sum is one product, which has to be right to the last bit */
+    assert_int_equal(choice_of(&exact, fp16, 0, 0), SPLIT_EXACT);
+    for (int i = 0; i < p.m; i++) assert_true(exact.args.d[i] == exact.args.a[i] * exact.args.b[0]);
+    sim_product_free(&fast);
+    sim_product_free(&plain);
+    sim_product_free(&wide);
+    sim_product_free(&infinite);
+    sim_product_free(&largest);
+    sim_product_free(&exact);
 }
 
 static void test_scalars_on_device(void **state) {
@@ -196,6 +239,7 @@ int main(void) {
         TEST(test_pointer_arrays),
         TEST(test_split_k),
         TEST(test_shared_tiles),
+        TEST(test_choices_of_split_operands),
         TEST(test_scalars_on_device),
         TEST(test_nothing_to_sum_scales_c),
         TEST(test_epilogues),

@@ -3,6 +3,7 @@
 
 #include "../../kernels/split.h"
 #include "cost.h"
+#include "measured.h"
 
 static const int64_t MIB = INT64_C(1) << 20;
 
@@ -77,6 +78,28 @@ static void no_slice_is_longer_than_measured(void **state) {
     assert_int_equal(plan.scratch_bytes, split_scratch_bytes(4096, 4096, 65536, 1) + plan.split_k * 64 * MIB);
 }
 
+/* On the A100 by warps, by the model alone: only where it wins by half of the FFMA limit. */
+static void by_warps_on_the_a100(void **state) {
+    (void)state;
+    struct gemm_plan plan = plan_on(80, cube(4096));
+    assert_non_null(plan.variant);
+    assert_int_equal(plan.variant->family, FAMILY_FP16X3_MMA);
+    assert_int_equal(plan.scratch_bytes,
+                     split_looks_bytes(4096, 4096, 4096, 1) + (plan.split_k > 1) * plan.split_k * 64 * MIB);
+    struct gemm_device a100 = device_of_arch(80);
+    struct gemm_problem p = cube(4096);
+    assert_true(1.5 * plan.predicted_s <= gemm_floor(&p, &a100));
+    assert_string_equal(measured_source(&a100, plan.profile), "by model");
+    assert_null(plan_on(80, cube(512)).variant);
+    p = cube(4096);
+    p.contract = CONTRACT_IEEE;
+    assert_null(plan_on(80, p).variant);
+    assert_int_equal(plan_on(89, cube(4096)).variant->family, FAMILY_SIMT);
+    p = problem_of(GEMM_OP_N, GEMM_OP_T, 1024, 1024, 65536);
+    plan = plan_on(80, p);
+    assert_true(plan.variant && gemm_split_slice(&p, plan.variant, plan.split_k) <= 8192);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_products_use_them),
@@ -85,6 +108,7 @@ int main(void) {
         cmocka_unit_test(less_room_means_chunks),
         cmocka_unit_test(without_room_for_planes_another_kernel_runs),
         cmocka_unit_test(no_slice_is_longer_than_measured),
+        cmocka_unit_test(by_warps_on_the_a100),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

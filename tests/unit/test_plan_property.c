@@ -200,10 +200,13 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     case FAMILY_TF32_WGMMA: /* four stages of 384 rows, or more of fewer, 32 k each; a pad for alignment */
         bytes = 4 * 384 * 32 * 4 + 1024;
         break;
-    case FAMILY_TF32_MMA: /* rows along k have a chunk more than a tile; the others are padded */
+    case FAMILY_FP16X3_MMA:
+    case FAMILY_BF16X6_MMA: /* the same, and a note */
+    case FAMILY_TF32_MMA:   /* rows along k have a chunk more than a tile; the others are padded */
         bytes = (wide)v->stages * 4 *
                 ((a == LOAD_K4 ? v->bm * (v->bk + 4) : v->bk * (v->bm + 4)) +
                  (b == LOAD_K4 ? v->bn * (v->bk + 4) : v->bk * (v->bn + 8)));
+        if (v->family != FAMILY_TF32_MMA) bytes += 16;
         strips = (wide)(v->threads / 32) * 8 * (4 * v->tm + 16) * 4;
         break;
     }
@@ -218,7 +221,7 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     if (q->device.arch < v->min_arch) return "architecture";
     const bool hopper = v->family == FAMILY_FP16X3 || v->family == FAMILY_BF16X6 || v->family == FAMILY_TF32_WGMMA;
     if (hopper && !q->device.wgmma) return "sm_90a code";
-    if (hopper && p->batch > 65535) return "grid z";
+    if ((hopper || gemm_family_split_mma(v->family)) && p->batch > 65535) return "grid z";
     if (v->family == FAMILY_STREAM && p->k > v->bk) return "all of k in one tile";
     if (v->family == FAMILY_STREAM && p->ldd % 4) return "16-byte stores";
     if (v->family == FAMILY_STREAM && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4)))
@@ -252,6 +255,8 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
     wide bytes = 0;
     if (v->family == FAMILY_FP16X3 || v->family == FAMILY_BF16X6)
         return split_scratch_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
+    if (v->family == FAMILY_FP16X3_MMA || v->family == FAMILY_BF16X6_MMA)
+        return split_looks_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
     if (v->family != FAMILY_TF32_WGMMA) return 0;
     if (!copied_in_vectors(p->lda, p->stride_a, p->batch, p->align_a))
         bytes += packed(p->m, p->k, p->stride_a ? p->batch : 1);

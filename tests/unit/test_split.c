@@ -129,6 +129,7 @@ static void few_splits_cost_little_more_than_all(void **state) {
                 for (int v = 0; v < VARIANT_COUNT; v++)
                     for (int split = 1; split <= 1024; split++)
                         if (gemm_variant_fits(&gemm_variants[v], &p, &device) &&
+                            !gemm_family_split_mma(gemm_variants[v].family) && /* sm_80's alone */
                             worth_a_look(&p, &gemm_variants[v], split)) {
                             double cost = gemm_cost(&p, &device, &gemm_variants[v], split);
                             if (cost < best) best = cost;
