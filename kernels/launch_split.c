@@ -79,7 +79,7 @@ static cudaError_t launch_passes(struct split_args *args, int sm_count, cudaStre
     int64_t most = args->band_ctas ? (int64_t)PLANES_PER_SM * sm_count : INT32_MAX;
     struct shape planes = {.grid = {(unsigned)(ctas < most ? ctas : most), 1, 1},
                            .threads = 256,
-                           .shared = SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES,
+                           .shared = SPLIT_PLANES_SHARED_BYTES,
                            .overlaps = true};
     void (*bands_of)(void) = args->gemm.k <= SPLIT_BAND_K ? split_bands_16 : split_bands_8;
     cudaError_t error = args->band_ctas ? launch(bands_of, bands, args, stream) : launch_looks(args, stream);

@@ -28,6 +28,11 @@ DEVICE void mbarrier_arrive(uint64_t *barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
+/* `count` arrivals at once: a warp's, after __syncwarp where its lanes have read shared memory themselves. */
+DEVICE void mbarrier_arrive(uint64_t *barrier, int count) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(count) : "memory");
+}
+
 /* Arrives, and has the phase wait for so many copied bytes too. */
 DEVICE void mbarrier_arrive_expect_tx(uint64_t *barrier, int bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
@@ -52,6 +57,21 @@ DEVICE void cp_async_bulk(void *shared, const void *global, int bytes, uint64_t 
                      shared_address(shared)),
                  "l"(global), "r"(bytes), "r"(shared_address(barrier))
                  : "memory");
+}
+
+/* A barrier of so many threads, which tells whether any of them says yes. */
+DEVICE bool barrier_or(int number, int threads, bool yes) {
+    int any;
+    asm volatile("{\n"
+                 ".reg .pred mine, any;\n"
+                 "setp.ne.s32 mine, %3, 0;\n"
+                 "barrier.cta.red.or.pred any, %1, %2, mine;\n"
+                 "selp.s32 %0, 1, 0, any;\n"
+                 "}\n"
+                 : "=r"(any)
+                 : "r"(number), "r"(threads), "r"((int)yes)
+                 : "memory");
+    return any;
 }
 
 /* Registers of this warpgroup, up or down; COUNT is a multiple of 8. */

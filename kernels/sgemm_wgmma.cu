@@ -1,8 +1,10 @@
 /* The wgmma family's kernel: one for both kinds of planes, since only the device knows which it got. */
 #include "sgemm_wgmma.cuh"
+#include "split_exact.cuh"
+#include "split_short.cuh"
 
 KERNEL_OF(struct split_args, sgemm_wgmma_256x128, 384, 1) {
-    static const int MOST_STAGES = 4;
+    static const int MOST_STAGES = EXACT_STAGES;
     static __shared__ uint64_t barriers[2 * MOST_STAGES];
     SHARED_MEMORY(shared);
     uint8_t *stages = (uint8_t *)shared + (-shared_address(shared) & 1023);
@@ -10,17 +12,19 @@ KERNEL_OF(struct split_args, sgemm_wgmma_256x128, 384, 1) {
     if (threadIdx.x == 0) {
         for (int i = 0; i < MOST_STAGES; i++) {
             mbarrier_init(ring.full + i, 1);
-            mbarrier_init(ring.empty + i, CONSUMERS * WARPGROUP / 32); /* a warp each */
+            mbarrier_init(ring.empty + i, CONSUMERS * WARPGROUP);
         }
         fence_barrier_init();
     }
     __syncthreads();
     grid_wait();
     grid_launch_next();
-    if (*args.choice == SPLIT_FP16X3)
+    if (*args.choice == SPLIT_FP16X3 && args.k_units == 1 && plain_results(args))
+        sgemm_short(args, stages, ring);
+    else if (*args.choice == SPLIT_FP16X3)
         sgemm_wgmma<SPLIT_FP16X3>(args, stages, ring);
     else if (*args.choice == SPLIT_BF16X6)
         sgemm_wgmma<SPLIT_BF16X6>(args, stages, ring);
     else
-        sgemm_wgmma<SPLIT_EXACT>(args, stages, ring);
+        sgemm_exact(args, stages, ring);
 }

@@ -10,51 +10,17 @@
  * the products with a low fp16 plane) in a temporary accumulator, which is then added to the tile's own in ordinary
  * fp32. While one warpgroup adds, the other multiplies.
  *
- * Products that have to be exact (SPLIT_EXACT) are put together again from bf16 planes and summed in fp64, which on
- * Hopper's tensor cores costs what fp32 does outside: a quarter of the tile's m at a time, for want of registers.
+ * Products that have to be exact (SPLIT_EXACT) are summed in fp64: split_exact.cuh.
  */
 #ifndef FASTGEMM_SGEMM_WGMMA_CUH
 #define FASTGEMM_SGEMM_WGMMA_CUH
 
+#include "split_ring.cuh"
 #include "split_store.cuh"
-#include "tile.cuh"
-
-static const int CONSUMERS = 2, WARPGROUP = 128;
 
 template <int CHOICE> struct planes;
 template <> struct planes<SPLIT_FP16X3> { static const int COUNT = 2, STAGES = 4; };
 template <> struct planes<SPLIT_BF16X6> { static const int COUNT = 3, STAGES = 3; };
-template <> struct planes<SPLIT_EXACT> { static const int COUNT = 3, STAGES = 3; };
-
-/* Barriers of the ring of stages: a full one is read by the consumers, an empty one filled by the producer. */
-struct ring {
-    uint64_t *full, *empty;
-    int stage, parity;
-};
-
-template <int STAGES> DEVICE void advance(struct ring *ring) {
-    if (++ring->stage == STAGES) {
-        ring->stage = 0;
-        ring->parity ^= 1;
-    }
-}
-
-DEVICE int work_count(const struct split_args &args) {
-    return args.gemm.tiles_m * args.gemm.tiles_n * args.gemm.splits * args.gemm.batch;
-}
-
-DEVICE struct work work_item(const struct split_args &args, int index) {
-    const int tiles = args.gemm.tiles_m * args.gemm.tiles_n, splits = args.gemm.splits;
-    const int per_split = (args.gemm.k_per_split + SPLIT_TILE_K - 1) / SPLIT_TILE_K * (SPLIT_TILE_K / SPLIT_UNIT_K);
-    const int outer = index / tiles;
-    struct work w;
-    raster_tile(args.gemm, index - outer * tiles, &w.tile_m, &w.tile_n);
-    w.batch = outer / splits;
-    w.split = outer - w.batch * splits;
-    w.first_unit = w.split * per_split;
-    w.units = min(args.k_units - w.first_unit, per_split);
-    return w;
-}
 
 template <int CHOICE> DEVICE void produce(const struct split_args &args, uint8_t *stages, struct ring ring) {
     static const int UNIT = planes<CHOICE>::COUNT * SPLIT_PLANE_BYTES;
@@ -65,24 +31,16 @@ template <int CHOICE> DEVICE void produce(const struct split_args &args, uint8_t
         const int64_t tile = (int64_t)args.k_units * UNIT;
         const uint8_t *a = matrix + 2 * w.tile_m * tile + (int64_t)w.first_unit * UNIT;
         const uint8_t *b = matrix + (args.rows_a / SPLIT_UNIT_ROWS + w.tile_n) * tile + (int64_t)w.first_unit * UNIT;
-        for (int quarter = 0; quarter < (CHOICE == SPLIT_EXACT ? 4 : 1); quarter++) {
-            for (int unit = 0; unit < w.units; unit++) {
-                const int64_t at = (int64_t)unit * UNIT;
-                uint8_t *to = stages + ring.stage * 3 * UNIT;
-                uint64_t *full = ring.full + ring.stage;
-                mbarrier_wait(ring.empty + ring.stage, ring.parity ^ 1);
-                mbarrier_arrive_expect_tx(full, CHOICE == SPLIT_EXACT ? UNIT + UNIT / 2 : 3 * UNIT);
-                cp_async_bulk(to, b + at, UNIT, full);
-                if (CHOICE == SPLIT_EXACT) {
-                    const uint8_t *from = a + at + quarter / 2 * tile + quarter % 2 * (SPLIT_PLANE_BYTES / 2);
-                    for (int plane = 0; plane < 3 * SPLIT_PLANE_BYTES; plane += SPLIT_PLANE_BYTES)
-                        cp_async_bulk(to + UNIT + plane, from + plane, SPLIT_PLANE_BYTES / 2, full);
-                } else {
-                    cp_async_bulk(to + UNIT, a + at, UNIT, full);
-                    cp_async_bulk(to + 2 * UNIT, a + at + tile, UNIT, full);
-                }
-                advance<planes<CHOICE>::STAGES>(&ring);
-            }
+        for (int unit = 0; unit < w.units; unit++) {
+            const int64_t at = (int64_t)unit * UNIT;
+            uint8_t *to = stages + ring.stage * 3 * UNIT;
+            uint64_t *full = ring.full + ring.stage;
+            mbarrier_wait(ring.empty + ring.stage, ring.parity ^ 1);
+            mbarrier_arrive_expect_tx(full, 3 * UNIT);
+            cp_async_bulk(to, b + at, UNIT, full);
+            cp_async_bulk(to + UNIT, a + at, UNIT, full);
+            cp_async_bulk(to + 2 * UNIT, a + at + tile, UNIT, full);
+            advance<planes<CHOICE>::STAGES>(&ring);
         }
     }
 }
@@ -167,63 +125,6 @@ DEVICE void multiply_fp16x3(float (&acc)[2][64], float (&sum)[64], const uint8_t
     }
 }
 
-/*
- * Four k of a row of three bf16 planes, as they were before they were split: exact. Of each 16 k, the four lanes of a
- * row take four neighbours each; that is not the order of the matrix instruction, but it is the same for both operands.
- */
-DEVICE void load_exact(double *to, int step, const uint8_t *unit, int row, int k16, int lane) {
-    const int piece = 2 * k16 + (lane % 4) / 2;
-    const uint8_t *at = unit + row * 64 + (piece ^ (row / 2 & 3)) * 16 + lane % 2 * 8;
-    const uint2 top = *(const uint2 *)at, mid = *(const uint2 *)(at + SPLIT_PLANE_BYTES),
-                low = *(const uint2 *)(at + 2 * SPLIT_PLANE_BYTES);
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        const uint32_t x = i ? top.y : top.x, y = i ? mid.y : mid.x, z = i ? low.y : low.x;
-        to[2 * i * step] = bits_float(x << 16) + bits_float(y << 16) + bits_float(z << 16);
-        to[(2 * i + 1) * step] =
-            bits_float(x & 0xffff0000u) + bits_float(y & 0xffff0000u) + bits_float(z & 0xffff0000u);
-    }
-}
-
-/* One stage of a quarter of the tile's m. Results lie as those of wgmma do. */
-DEVICE void multiply_exact(double (&sum)[32], const uint8_t *stage, int row, int lane) {
-    static const int UNIT = 3 * SPLIT_PLANE_BYTES;
-#pragma unroll
-    for (int k16 = 0; k16 < 2; k16++) {
-        double a[8];
-        load_exact(a, 2, stage, row, k16, lane);
-        load_exact(a + 1, 2, stage, row + 8, k16, lane);
-#pragma unroll
-        for (int m8 = 0; m8 < 8; m8++) {
-            double b[4];
-            load_exact(b, 1, stage + UNIT, 8 * m8 + lane / 4, k16, lane);
-            mma_m16n8k16_f64(sum + 4 * m8, a, b);
-        }
-    }
-}
-
-/* As `multiply`, the sums rounded once. */
-DEVICE void multiply_all_exact(float (&acc)[2][64], const struct work &w, const uint8_t *stages, struct ring *ring,
-                               int warpgroup, int thread) {
-    static const int STAGE = 3 * planes<SPLIT_EXACT>::COUNT * SPLIT_PLANE_BYTES;
-    const int lane = thread % 32, row = warpgroup * 64 + thread / 32 * 16 + lane / 4;
-#pragma unroll
-    for (int quarter = 0; quarter < 4; quarter++) {
-        double sum[32];
-#pragma unroll
-        for (int i = 0; i < 32; i++) sum[i] = 0;
-        for (int unit = 0; unit < w.units; unit++) {
-            mbarrier_wait(ring->full + ring->stage, ring->parity);
-            multiply_exact(sum, stages + ring->stage * STAGE, row, lane);
-            __syncwarp();
-            if (lane == 0) mbarrier_arrive(ring->empty + ring->stage);
-            advance<planes<SPLIT_EXACT>::STAGES>(ring);
-        }
-#pragma unroll
-        for (int i = 0; i < 32; i++) acc[quarter / 2][quarter % 2 * 32 + i] = (float)sum[i];
-    }
-}
-
 /* The main loop: the sums of one piece of work. */
 template <int CHOICE>
 DEVICE void multiply(float (&acc)[2][64], const struct work &w, const uint8_t *stages, struct ring *ring, int warpgroup,
@@ -241,11 +142,11 @@ DEVICE void multiply(float (&acc)[2][64], const struct work &w, const uint8_t *s
             advance<planes<CHOICE>::STAGES>(ring);
             mbarrier_wait(ring->full + ring->stage, ring->parity);
             multiply_fp16x3<1>(acc, sum, stages + first * STAGE, stages + ring->stage * STAGE, warpgroup);
-            if (thread % 32 == 0) mbarrier_arrive(ring->empty + ring->stage);
+            if (thread % 32 == 0) mbarrier_arrive(ring->empty + ring->stage, 32);
         } else {
             multiply_fp16x3<0>(acc, sum, stages + first * STAGE, 0, warpgroup);
         }
-        if (thread % 32 == 0) mbarrier_arrive(ring->empty + first);
+        if (thread % 32 == 0) mbarrier_arrive(ring->empty + first, 32);
         advance<planes<CHOICE>::STAGES>(ring);
     }
 }
@@ -261,10 +162,7 @@ DEVICE void consume(const struct split_args &args, const uint8_t *stages, struct
     float acc[2][64];
     for (int index = blockIdx.x; index < count; index += gridDim.x) {
         struct work w = work_item(args, index);
-        if (CHOICE == SPLIT_EXACT)
-            multiply_all_exact(acc, w, stages, &ring, warpgroup, thread);
-        else
-            multiply<CHOICE == SPLIT_EXACT ? SPLIT_BF16X6 : CHOICE>(acc, w, stages, &ring, warpgroup, thread);
+        multiply<CHOICE>(acc, w, stages, &ring, warpgroup, thread);
         int place = warpgroup * WARPGROUP + thread;
         keep_below(&place, &w);
         store(args, acc, w, place);

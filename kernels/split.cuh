@@ -28,4 +28,12 @@ DEVICE float nan_float(void) {
     return bits_float(0x7fffffffu);
 }
 
+/*
+ * Where the floats of k = 4 piece .. 4 piece + 3 lie in a unit of SPLIT_EXACT: neither 8 rows nor 2 x 4 pieces meet in
+ * a bank.
+ */
+DEVICE int exact_offset(int row, int piece) {
+    return row * 128 + (piece ^ (row % 2 * 4 | row / 2 % 4)) * 16;
+}
+
 #endif

@@ -7,8 +7,8 @@
  *
  *   fp16x3  x = hi + lo / 2^11        fp16, three products; needs rows of moderate spread
  *   bf16x6  x = top + mid + low       bf16, six products; takes any row
- *   exact   x = top + mid + low       put together again and multiplied in fp64: the rounded result is the best there
- *                                     is. For products whose error a few elements decide (split_choose)
+ *   exact   floats, unscaled          multiplied in fp64: the rounded result is the best there is. For products whose
+ *                                     error a few elements decide (split_choose)
  *
  * Planes are stored as the product kernel's shared memory wants them: units of 128 rows x 32 k, plane after plane,
  * each 8 KB in the 64-byte swizzle of wgmma, padded with zeros. Any layout and alignment ends here. In a unit of A
@@ -25,12 +25,14 @@ enum {
     SPLIT_UNIT_ROWS = 128,
     SPLIT_UNIT_K = 32,
     SPLIT_PLANE_BYTES = SPLIT_UNIT_ROWS * SPLIT_UNIT_K * 2,
+    SPLIT_EXACT_BYTES = SPLIT_UNIT_ROWS * SPLIT_UNIT_K * 4, /* of a unit, in an order of its own */
     SPLIT_TILE_M = 256,
     SPLIT_TILE_N = 128,
     SPLIT_TILE_K = 64, /* a split of K is a multiple of it */
     SPLIT_MAX_PLANES = 3,
     SPLIT_SHARED_BYTES =
         3 * SPLIT_MAX_PLANES * 3 * SPLIT_PLANE_BYTES + 1024, /* three stages of three units, and a pad */
+    SPLIT_PLANES_SHARED_BYTES = 2 * SPLIT_EXACT_BYTES,       /* of split_planes: two units of floats */
     SPLIT_LO_SHIFT = 11,
     SPLIT_SHORT_K = 512,   /* below, a sum may owe all it is to one product */
     SPLIT_BAND_CTAS = 512, /* at most */

@@ -14,30 +14,60 @@ DEVICE uint32_t choice_by_bands(const struct split_args &args) {
     return choice_for(args, sum_of_warps(of_warps, 4), sum_of_warps(of_warps + 4, 4), args.gemm.batch);
 }
 
-/* A unit's planes. */
-DEVICE void write_unit(const struct split_args &args, uint8_t *image, int64_t index, bool wide) {
-    const int thread = threadIdx.x, tiles = args.rows / SPLIT_UNIT_ROWS;
+/* 128 rows of 32 k, and whose they are. */
+struct unit {
+    int batch, tile, k_unit, first_row;
+    bool is_a, along_k;
+};
+
+DEVICE struct unit unit_of(const struct split_args &args, int index) {
+    const int tiles = args.rows / SPLIT_UNIT_ROWS;
     /* The first pass ended with the last k and batch: begin there, where L2 still holds the operands. */
-    const int64_t columns = index / tiles;
-    const int batch = args.gemm.batch - 1 - (int)(columns / args.k_units);
-    const int tile = (int)(index - columns * tiles), unit = args.k_units - 1 - (int)(columns % args.k_units);
-    const int first_row = tile * SPLIT_UNIT_ROWS;
-    const bool is_a = first_row < args.rows_a, along_k = is_a ? args.a_along_k : args.b_along_k;
-    const int64_t ld = is_a ? args.gemm.lda : args.gemm.ldb;
-    const float *inverse = args.inverse_scales + (int64_t)batch * args.rows + first_row;
+    const int columns = index / tiles;
+    struct unit u;
+    u.batch = args.gemm.batch - 1 - columns / args.k_units;
+    u.tile = index - columns * tiles;
+    u.k_unit = args.k_units - 1 - columns % args.k_units;
+    u.first_row = u.tile * SPLIT_UNIT_ROWS;
+    u.is_a = u.first_row < args.rows_a;
+    u.along_k = u.is_a ? args.a_along_k : args.b_along_k;
+    return u;
+}
+
+/* Where it goes, of units of so many bytes. */
+DEVICE uint8_t *place_of_unit(const struct split_args &args, const struct unit &u, int bytes) {
+    return args.planes +
+           (((int64_t)u.batch * (args.rows / SPLIT_UNIT_ROWS) + u.tile) * args.k_units + u.k_unit) * bytes;
+}
+
+/* The row and the eight k of a thread's first and second piece. Neighbours read along the operand's contiguous side. */
+DEVICE int row_in_unit(const struct unit &u, int i) {
+    return u.along_k ? threadIdx.x / 4 + 64 * i : threadIdx.x % 128;
+}
+DEVICE int piece_in_unit(const struct unit &u, int i) {
+    return u.along_k ? threadIdx.x % 4 : threadIdx.x / 128 + 2 * i;
+}
+
+DEVICE void load_piece_of(float (&x)[8], const struct split_args &args, const struct unit &u, int i) {
+    const int64_t ld = u.is_a ? args.gemm.lda : args.gemm.ldb;
+    const struct row r = row_of(args, u.first_row + row_in_unit(u, i), u.batch);
+    const bool vector = u.along_k && ld % 4 == 0 && (uintptr_t)r.at % 16 == 0;
+    load_eight(x, r, u.k_unit * SPLIT_UNIT_K + 8 * piece_in_unit(u, i), args.gemm.k, vector);
+}
+
+/* A unit's planes, by way of shared memory. */
+DEVICE void write_unit(const struct split_args &args, uint8_t *image, int index, bool wide) {
+    const struct unit u = unit_of(args, index);
+    const float *inverse = args.inverse_scales + (int64_t)u.batch * args.rows + u.first_row;
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-        /* Neighbouring threads read along the operand's contiguous side. */
-        const int row = along_k ? thread / 4 + 64 * i : thread % 128;
-        const int piece = along_k ? thread % 4 : thread / 128 + 2 * i;
-        const struct row r = row_of(args, first_row + row, batch);
-        const bool vector = along_k && ld % 4 == 0 && (uintptr_t)r.at % 16 == 0;
+        const int row = row_in_unit(u, i);
         const float factor = inverse_power_of_two(inverse[row]);
         float x[8];
-        load_eight(x, r, unit * SPLIT_UNIT_K + 8 * piece, args.gemm.k, vector);
+        load_piece_of(x, args, u, i);
 #pragma unroll
         for (int j = 0; j < 8; j++) x[j] = factor == factor ? x[j] * factor : 0.0f;
-        uint8_t *at = image + piece_offset(is_a ? place_of(row) : row, piece);
+        uint8_t *at = image + piece_offset(u.is_a ? place_of(row) : row, piece_in_unit(u, i));
         if (wide)
             store_pieces<3>(at, x);
         else
@@ -45,12 +75,36 @@ DEVICE void write_unit(const struct split_args &args, uint8_t *image, int64_t in
     }
     __syncthreads();
     const int bytes = (wide ? 3 : 2) * SPLIT_PLANE_BYTES;
-    uint8_t *out = args.planes + (((int64_t)batch * tiles + tile) * args.k_units + unit) * bytes;
-    for (int at = thread * 16; at < bytes; at += 256 * 16) *(uint4 *)(out + at) = *(const uint4 *)(image + at);
+    uint8_t *out = place_of_unit(args, u, bytes);
+    for (int at = threadIdx.x * 16; at < bytes; at += 256 * 16) *(uint4 *)(out + at) = *(const uint4 *)(image + at);
+}
+
+/* Two units' floats as they are, all loads under way at once: few CTAs do this where bands came before. */
+DEVICE void copy_units(const struct split_args &args, uint8_t *images, int first, int second) {
+    const struct unit u[2] = {unit_of(args, first), unit_of(args, second)};
+    float x[4][8];
+#pragma unroll
+    for (int i = 0; i < 4; i++) load_piece_of(x[i], args, u[i / 2], i % 2);
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const struct unit &one = u[i / 2];
+        const int row = row_in_unit(one, i % 2), place = one.is_a ? place_of(row) : row;
+        const int piece = 2 * piece_in_unit(one, i % 2);
+        uint8_t *image = images + i / 2 * SPLIT_EXACT_BYTES;
+        *(float4 *)(image + exact_offset(place, piece)) = make_float4(x[i][0], x[i][1], x[i][2], x[i][3]);
+        *(float4 *)(image + exact_offset(place, piece + 1)) = make_float4(x[i][4], x[i][5], x[i][6], x[i][7]);
+    }
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        uint8_t *out = place_of_unit(args, u[i], SPLIT_EXACT_BYTES);
+        for (int at = threadIdx.x * 16; at < SPLIT_EXACT_BYTES; at += 256 * 16)
+            *(uint4 *)(out + at) = *(const uint4 *)(images + i * SPLIT_EXACT_BYTES + at);
+    }
 }
 
 /* A CTA for each unit, or fewer: where bands wrote planes already, there is mostly nothing left to do. */
-KERNEL_OF(struct split_args, split_planes, 256, 6) {
+KERNEL_OF(struct split_args, split_planes, 256, 4) {
     grid_wait();
     grid_launch_next();
     SHARED_MEMORY(shared);
@@ -58,12 +112,19 @@ KERNEL_OF(struct split_args, split_planes, 256, 6) {
     if (args.band_ctas) {
         choice = choice_by_bands(args);
         if (blockIdx.x + threadIdx.x == 0) *args.choice = choice;
-        if (choice == SPLIT_FP16X3 || args.first_choice != SPLIT_FP16X3) return;
+        if (choice == (uint32_t)args.first_choice) return;
     } else {
         choice = *args.choice;
     }
-    const int64_t units = (int64_t)args.rows / SPLIT_UNIT_ROWS * args.k_units * args.gemm.batch;
-    for (int64_t index = blockIdx.x; index < units; index += gridDim.x) {
+    const int units = args.rows / SPLIT_UNIT_ROWS * args.k_units * args.gemm.batch, stride = gridDim.x;
+    if (choice == SPLIT_EXACT) {
+        for (int index = blockIdx.x; index < units; index += 2 * stride) {
+            copy_units(args, (uint8_t *)shared, index, index + stride < units ? index + stride : index);
+            __syncthreads();
+        }
+        return;
+    }
+    for (int index = blockIdx.x; index < units; index += stride) {
         write_unit(args, (uint8_t *)shared, index, choice != SPLIT_FP16X3);
         __syncthreads();
     }

@@ -6,13 +6,7 @@
 #define FASTGEMM_SPLIT_STORE_CUH
 
 #include "epilogue.cuh"
-#include "ptx_sm90.cuh"
-#include "split.cuh"
-
-/* One piece of work: a tile of one split of one matrix. */
-struct work {
-    int tile_m, tile_n, split, batch, first_unit, units;
-};
+#include "split_ring.cuh"
 
 /* What the infinities and NaNs of row m of op(A) and column n of op(B) make of their element: an infinity or NaN. */
 static __device__ __noinline__ float nonfinite_sum(const struct split_args &args, int m, int n, int batch) {
@@ -38,6 +32,7 @@ struct split_output {
     float *d;
     int64_t ldc, ldd;
     int m, n;     /* of the thread's first element */
+    int m_end;    /* whole quads of partial sums, so that their sum reads nothing that was not written */
     bool past_l2; /* what is stored is not soon read */
 };
 static const int QUADS = SPLIT_TILE_M / 16;
@@ -65,6 +60,7 @@ DEVICE struct split_output split_output_of(const struct split_args &args, const 
     } else {
         o.s = read_scalars(g);
     }
+    o.m_end = g.partial ? (int)o.ldd : g.m;
     o.past_l2 = !g.partial;
     return o;
 }
@@ -169,8 +165,8 @@ DEVICE void store_any(const struct split_args &args, const struct split_output &
         for (int at = 0; at < 4 * QUADS; at++) {
             const int m = o.m + at / 4 * 16 + at % 4;
             float x = unscale(sum_of(acc, row, at / 4, at % 4), inverse_m[at / 4][at % 4], inverse_n[row]);
-            if (m >= args.gemm.m) continue;
-            if (x != x) x = nonfinite_sum(args, m, n, batch);
+            if (m >= o.m_end) continue;
+            if (x != x && m < args.gemm.m) x = nonfinite_sum(args, m, n, batch);
             o.d[n * o.ldd + m] = scale(o.s, x, o.c + n * o.ldc + m);
         }
     }
@@ -185,9 +181,19 @@ DEVICE bool moderate(float x) {
     return x >= 0x1p-60f && x <= 0x1p60f;
 }
 
+/* Whether no infinity, NaN or zero alpha is near, and nothing overflows or vanishes on the way. */
+DEVICE bool plain_scales(const struct split_output &o, const float (&inverse_m)[QUADS][4],
+                         const float (&inverse_n)[2]) {
+    float total = 0.0f; /* NaN if one of them is */
+#pragma unroll
+    for (int i = 0; i < 4 * QUADS; i++) total += inverse_m[i / 4][i % 4];
+    return total == total && moderate(inverse_n[0]) && moderate(inverse_n[1]) && o.s.alpha != 0.0f;
+}
+
 /* A call, so that it takes no registers from those who do without. */
-static __device__ __noinline__ void finish_stored(const struct gemm_args &args, int batch, int m0, int n0, int lane) {
-    finish_tile(args, batch, m0, n0, SPLIT_TILE_M, 16, lane);
+static __device__ __noinline__ void finish_stored(const struct gemm_args &args, int batch, int m0, int n0, int rows,
+                                                  int columns, int lane) {
+    finish_tile(args, batch, m0, n0, rows, columns, lane);
 }
 
 /* From the sums of scaled operands to memory: to D, or raw into scratch when K is split. */
@@ -195,16 +201,14 @@ DEVICE void store(const struct split_args &args, float (&acc)[2][64], const stru
     const struct split_output o = split_output_of(args, w, thread);
     const float *scales = args.inverse_scales + (int64_t)w.batch * args.rows; /* padded like the tiles */
     const float inverse_n[2] = {scales[args.rows_a + o.n], scales[args.rows_a + o.n + 8]};
-    float inverse_m[QUADS][4], total = 0.0f; /* total: NaN if one of them is */
+    float inverse_m[QUADS][4];
 #pragma unroll
     for (int i = 0; i < QUADS; i++) *(float4 *)inverse_m[i] = *(const float4 *)(scales + o.m + i * 16);
-#pragma unroll
-    for (int i = 0; i < 4 * QUADS; i++) total += inverse_m[i / 4][i % 4];
     const bool inside = (w.tile_m + 1) * SPLIT_TILE_M <= args.gemm.m && (w.tile_n + 1) * SPLIT_TILE_N <= args.gemm.n;
     const bool add_c = o.s.beta != 0.0f;
     const bool aligned = quads_aligned(o.d, o.ldd) && (!add_c || quads_aligned(o.c, o.ldc));
-    const int m = args.gemm.m - o.m, n = args.gemm.n - o.n;
-    if (total != total || !moderate(inverse_n[0]) || !moderate(inverse_n[1]) || o.s.alpha == 0.0f) {
+    const int m = o.m_end - o.m, n = args.gemm.n - o.n;
+    if (!plain_scales(o, inverse_m, inverse_n)) {
         store_any(args, o, acc, inverse_m, inverse_n, w.batch);
     } else if (inside && aligned && !add_c) {
         store_inside(o, acc, inverse_m, inverse_n);
@@ -221,7 +225,7 @@ DEVICE void store(const struct split_args &args, float (&acc)[2][64], const stru
     }
     const int warp_n = w.tile_n * SPLIT_TILE_N + thread / 32 * 16;
     if (finishes(args.gemm) && !args.gemm.partial)
-        finish_stored(args.gemm, w.batch, w.tile_m * SPLIT_TILE_M, warp_n, thread % 32);
+        finish_stored(args.gemm, w.batch, w.tile_m * SPLIT_TILE_M, warp_n, SPLIT_TILE_M, 16, thread % 32);
 }
 
 #endif

@@ -241,7 +241,7 @@ static enum gemm_reason reason_to_forward(const struct gemm_problem *p, const st
 
 /* Groups of tile rows, never more than there are: kernels count the CTAs of one group in 32 bits. */
 static int choose_raster(const struct gemm_problem *p, const struct gemm_variant *v, int forced) {
-    const bool stores = v->family == FAMILY_TF32_WGMMA && p->k <= SHORT_K && 4 * p->m * p->k <= WALKED_BYTES;
+    const bool stores = gemm_family_wgmma(v->family) && p->k <= SHORT_K && 4 * p->m * p->k <= WALKED_BYTES;
     const int64_t rows = ceil_div(p->m, v->bm), usual = gemm_family_splits(v->family) ? RASTER_PLANES : RASTER;
     const int64_t wanted = forced ? forced : stores ? rows : usual;
     return (int)(rows < wanted ? rows : wanted);

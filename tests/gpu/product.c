@@ -81,6 +81,8 @@ static float graded(const struct product *p, float x, int64_t mn, int64_t extent
         return of_a ? x * 1e-39f : x * 1e9f;
     case INPUT_POSITIVE:
         return fabsf(x);
+    case INPUT_LOGNORMAL:
+        return expf(4 * x);
     default:
         return x;
     }

@@ -49,8 +49,18 @@ struct doors {
 /*
  * Besides normal numbers and integers, the inputs of the published grading tests of matrix products: scaled along m, n
  * and k by powers of two from 2^-60 to 2^60; zeros of A where B has none, along k; near overflow; subnormal; positive.
+ * And log-normal ones with sigma 4, where few elements decide.
  */
-enum inputs { INPUT_NORMAL, INPUT_INTEGERS, INPUT_GRADED, INPUT_COMPLEMENTARY, INPUT_HUGE, INPUT_TINY, INPUT_POSITIVE };
+enum inputs {
+    INPUT_NORMAL,
+    INPUT_INTEGERS,
+    INPUT_GRADED,
+    INPUT_COMPLEMENTARY,
+    INPUT_HUGE,
+    INPUT_TINY,
+    INPUT_POSITIVE,
+    INPUT_LOGNORMAL
+};
 
 struct product {
     enum door door;

@@ -69,8 +69,8 @@ static bool went_to_ours(void) {
 /* ---- one product, all checks ---- */
 
 static const char *words(const struct product *p) {
-    static const char *const inputs[] = {"normal", "integers", "graded",  "complementary zeros",
-                                         "huge",   "tiny",     "positive"};
+    static const char *const inputs[] = {"normal", "integers", "graded",   "complementary zeros",
+                                         "huge",   "tiny",     "positive", "log-normal"};
     static char text[768];
     snprintf(
         text, sizeof text,
@@ -191,14 +191,13 @@ static struct size size_at(int i) {
     return simulated ? small_sizes[i] : big_sizes[i];
 }
 
-/* Every op with every size and every pair of scalars; doors, pads, shifts and pointer modes take turns. */
-static void ops_sizes_scalars(void **state) {
-    (void)state;
+/* Every op with every size and every pair of scalars, or each `step`th; doors, pads, shifts, pointer modes by turns. */
+static void sweep(enum inputs inputs, int step) {
     int turn = 0;
     for (int s = 0; s < size_count(); s++)
         for (int ab = 0; ab < 9; ab++)
             for (int scalar = 0; scalar < 9; scalar++, turn++) {
-                if (simulated && turn % 5) continue;
+                if (turn % step) continue;
                 struct product p = {.door = (enum door)(turn % DOOR_COUNT),
                                     .op_a = ops[ab / 3],
                                     .op_b = ops[ab % 3],
@@ -210,10 +209,22 @@ static void ops_sizes_scalars(void **state) {
                                     .gap = turn % 7,
                                     .alpha = scalars[scalar / 3],
                                     .beta = scalars[scalar % 3],
+                                    .inputs = inputs,
                                     .device_scalars = turn / 5 % 2 && !product_grouped((enum door)(turn % DOOR_COUNT))};
                 p.batch = product_batched(p.door) ? 1 + turn % 3 : 1;
                 try_product(&p, simulated ? 4096 : 20000);
             }
+}
+
+static void ops_sizes_scalars(void **state) {
+    (void)state;
+    sweep(INPUT_NORMAL, simulated ? 5 : 1);
+}
+
+/* On tensor cores these go a way of their own. */
+static void few_elements_decide(void **state) {
+    (void)state;
+    sweep(INPUT_LOGNORMAL, simulated ? 31 : 5);
 }
 
 /* Each door by itself, with every op, both pointer modes and operands that begin anywhere. */
@@ -383,9 +394,8 @@ static void the_error_grows_no_faster_than_k(void **state) {
 }
 
 /* Infinities and NaNs of the inputs come out where cuBLAS has them. */
-static void infinities_and_nans(void **state) {
-    (void)state;
-    struct product p = {.door = DOOR_cublasSgemm_v2, .m = 40, .n = 44, .k = 48, .alpha = 1};
+static void infinities_and_nans_among(enum inputs inputs) {
+    struct product p = {.door = DOOR_cublasSgemm_v2, .m = 40, .n = 44, .k = 48, .alpha = 1, .inputs = inputs};
     struct operands o;
     p = fitted(p);
     product_make(&o, &p);
@@ -407,6 +417,12 @@ static void infinities_and_nans(void **state) {
     assert_true(special >= 3 * 44);
     free(mine);
     product_drop(&o);
+}
+
+static void infinities_and_nans(void **state) {
+    (void)state;
+    infinities_and_nans_among(INPUT_NORMAL);
+    infinities_and_nans_among(INPUT_LOGNORMAL);
 }
 
 /* Captured into a graph with device scalars, and replayed after the operands and scalars have changed. */
@@ -653,10 +669,15 @@ static const struct CMUnitTest sizes_tests[] = {
     cmocka_unit_test(ops_sizes_scalars),
 };
 static const struct CMUnitTest doors_tests[] = {
-    cmocka_unit_test(every_door),           cmocka_unit_test(integers_are_exact),
-    cmocka_unit_test(same_bits_every_time), cmocka_unit_test(nothing_to_multiply),
-    cmocka_unit_test(graded_inputs),        cmocka_unit_test(the_error_grows_no_faster_than_k),
-    cmocka_unit_test(infinities_and_nans),  cmocka_unit_test(captured_and_replayed),
+    cmocka_unit_test(every_door),
+    cmocka_unit_test(integers_are_exact),
+    cmocka_unit_test(few_elements_decide),
+    cmocka_unit_test(same_bits_every_time),
+    cmocka_unit_test(nothing_to_multiply),
+    cmocka_unit_test(graded_inputs),
+    cmocka_unit_test(the_error_grows_no_faster_than_k),
+    cmocka_unit_test(infinities_and_nans),
+    cmocka_unit_test(captured_and_replayed),
 };
 static const struct CMUnitTest profiles_tests[] = {
     cmocka_unit_test(target_profiles),

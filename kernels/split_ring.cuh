@@ -1,0 +1,49 @@
+/*
+ * The product kernel's work and how its warpgroups hand stages to each other: one fills them by bulk copies, the others
+ * multiply.
+ */
+#ifndef FASTGEMM_SPLIT_RING_CUH
+#define FASTGEMM_SPLIT_RING_CUH
+
+#include "ptx_sm90.cuh"
+#include "split.cuh"
+#include "tile.cuh"
+
+static const int CONSUMERS = 2, WARPGROUP = 128;
+
+/* Barriers of the ring of stages: a full one is read by the consumers, an empty one filled by the producer. */
+struct ring {
+    uint64_t *full, *empty;
+    int stage, parity;
+};
+
+template <int STAGES> DEVICE void advance(struct ring *ring) {
+    if (++ring->stage == STAGES) {
+        ring->stage = 0;
+        ring->parity ^= 1;
+    }
+}
+
+/* One piece of work: a tile of one split of one matrix. */
+struct work {
+    int tile_m, tile_n, split, batch, first_unit, units;
+};
+
+DEVICE int work_count(const struct split_args &args) {
+    return args.gemm.tiles_m * args.gemm.tiles_n * args.gemm.splits * args.gemm.batch;
+}
+
+DEVICE struct work work_item(const struct split_args &args, int index) {
+    const int tiles = args.gemm.tiles_m * args.gemm.tiles_n, splits = args.gemm.splits;
+    const int per_split = (args.gemm.k_per_split + SPLIT_TILE_K - 1) / SPLIT_TILE_K * (SPLIT_TILE_K / SPLIT_UNIT_K);
+    const int outer = index / tiles;
+    struct work w;
+    raster_tile(args.gemm, index - outer * tiles, &w.tile_m, &w.tile_n);
+    w.batch = outer / splits;
+    w.split = outer - w.batch * splits;
+    w.first_unit = w.split * per_split;
+    w.units = min(args.k_units - w.first_unit, per_split);
+    return w;
+}
+
+#endif
