@@ -393,6 +393,25 @@ static void the_error_grows_no_faster_than_k(void **state) {
     assert_true(tf32 || error[1] <= error[0] * ks[1] / ks[0]);
 }
 
+/* A short K and so many tiles that each CTA of any kernel has several in turn; their rows differ in size. */
+static void many_tiles_of_a_short_k(void **state) {
+    (void)state;
+    static const struct size sizes[] = {{12288, 8192, 32}, {8196, 9001, 20}, {8193, 8320, 29}};
+    for (int i = 0; i < 2 * (int)(sizeof sizes / sizeof *sizes); i++) {
+        struct product p = {.door = DOOR_cublasSgemm_v2,
+                            .op_a = ops[i % 2],
+                            .op_b = ops[i / 2 % 2],
+                            .m = simulated ? 260 : sizes[i / 2].m,
+                            .n = simulated ? 300 : sizes[i / 2].n,
+                            .k = sizes[i / 2].k,
+                            .alpha = i % 2 ? -1.75f : 1,
+                            .inputs = i % 3 == 2 ? INPUT_LOGNORMAL
+                                      : i % 3    ? INPUT_NORMAL
+                                                 : INPUT_GRADED};
+        try_product(&p, 20000);
+    }
+}
+
 /* Infinities and NaNs of the inputs come out where cuBLAS has them. */
 static void infinities_and_nans_among(enum inputs inputs) {
     struct product p = {.door = DOOR_cublasSgemm_v2, .m = 40, .n = 44, .k = 48, .alpha = 1, .inputs = inputs};
@@ -669,15 +688,11 @@ static const struct CMUnitTest sizes_tests[] = {
     cmocka_unit_test(ops_sizes_scalars),
 };
 static const struct CMUnitTest doors_tests[] = {
-    cmocka_unit_test(every_door),
-    cmocka_unit_test(integers_are_exact),
-    cmocka_unit_test(few_elements_decide),
-    cmocka_unit_test(same_bits_every_time),
-    cmocka_unit_test(nothing_to_multiply),
-    cmocka_unit_test(graded_inputs),
-    cmocka_unit_test(the_error_grows_no_faster_than_k),
-    cmocka_unit_test(infinities_and_nans),
-    cmocka_unit_test(captured_and_replayed),
+    cmocka_unit_test(every_door),           cmocka_unit_test(integers_are_exact),
+    cmocka_unit_test(few_elements_decide),  cmocka_unit_test(many_tiles_of_a_short_k),
+    cmocka_unit_test(same_bits_every_time), cmocka_unit_test(nothing_to_multiply),
+    cmocka_unit_test(graded_inputs),        cmocka_unit_test(the_error_grows_no_faster_than_k),
+    cmocka_unit_test(infinities_and_nans),  cmocka_unit_test(captured_and_replayed),
 };
 static const struct CMUnitTest profiles_tests[] = {
     cmocka_unit_test(target_profiles),
