@@ -8,8 +8,8 @@
  *   A           along k: from shared memory. Along m: from registers, loaded half a stage ahead
  *   grid        persistent: as many CTAs as there are SMs, or work items (tile, split, batch) if fewer
  *
- * A warpgroup beyond the edge of D multiplies nothing, and one with at most 32 of 96 or 128 columns inside no more than
- * these.
+ * A warpgroup beyond the edge of D multiplies nothing, and one with at most 32 of 72 or more columns inside no more
+ * than these.
  */
 #ifndef FASTGEMM_SGEMM_TF32_WGMMA_CUH
 #define FASTGEMM_SGEMM_TF32_WGMMA_CUH

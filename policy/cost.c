@@ -94,6 +94,7 @@ static double tf32_wgmma_efficiency(const struct gemm_problem *p, const struct g
     const int tile = v->bm * v->bn;
     const bool direct = tf32_operand_bytes(p) == 0, along_k = p->op_a == GEMM_OP_T;
     double rate = 6.1;
+    if (!direct && gemm_profile_of(p) == PROFILE_huge_k) rate = 5.5;
     if (tile < 256 * 128) rate = 5.3;
     if (tile < 128 * 192) rate = direct && along_k ? 5.5 : 4.5;
     if (tile < 128 * 128) rate = 3.0;

@@ -130,6 +130,18 @@ static void what_stores_walks_whole_columns(void **state) {
     assert_int_equal(plan.raster, 8);
 }
 
+/* 1536 is twelve tiles of 128 by eleven of 144: as many as an H200 has SMs. */
+static void the_tile_that_fills_the_chip_is_chosen(void **state) {
+    (void)state;
+    assert_int_equal(device_of_arch(90).sm_count, 132);
+    for (int op_a = GEMM_OP_N; op_a <= GEMM_OP_T; op_a++) {
+        struct gemm_plan plan = plan_of(allowed((enum gemm_op)op_a, GEMM_OP_N, 1536, 1536, 1536), true, 2048 * MIB);
+        assert_tf32(plan);
+        assert_string_equal(plan.variant->name, "sgemm_tf32_wgmma_128x144x32");
+        assert_int_equal(plan.split_k, 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_cublas_is_weak_they_run),
@@ -141,6 +153,7 @@ int main(void) {
         cmocka_unit_test(scratch_is_for_operands),
         cmocka_unit_test(without_room_another_kernel_or_none),
         cmocka_unit_test(what_stores_walks_whole_columns),
+        cmocka_unit_test(the_tile_that_fills_the_chip_is_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
