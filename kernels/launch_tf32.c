@@ -173,6 +173,16 @@ static cudaError_t describe_quads(CUtensorMap *map, const struct side *side, int
     return encode(map, side->at, &t);
 }
 
+/* The same where A has no whole 32 rows, but whole quads: a box of 32 rows at a time. */
+static cudaError_t describe_single_quads(CUtensorMap *map, const struct side *side) {
+    const struct tf32_operand *o = &side->operand;
+    const int64_t ld = o->ld, matrices = tf32_matrices(o);
+    const struct tensor t = {.size = {o->k, o->rows / TF32_GROUPS, TF32_GROUPS, 1, matrices},
+                             .step = {TF32_GROUPS * ld, ld, ld, matrices > 1 ? o->stride : ld},
+                             .box = {TF32_TILE_K, TF32_GROUP_ROWS, TF32_GROUPS, 1, 1}};
+    return encode(map, side->at, &t);
+}
+
 /* A along m: boxes of 32 m by 32 k, `rows` of them in one if A has whole ones only. */
 static cudaError_t describe_columns(CUtensorMap *map, const struct side *side, int rows, bool whole) {
     const struct tf32_operand *o = &side->operand;
@@ -192,10 +202,12 @@ static bool takes_quads(const struct gemm_args *g) {
 
 static cudaError_t describe_a(struct tf32_args *args, const struct side *a, int rows) {
     const bool whole = a->operand.rows % TF32_BOX_ROWS == 0, along_k = a->operand.along_k;
-    args->order = along_k && whole && takes_quads(&args->gemm) ? TF32_QUADS : TF32_PLAIN;
-    args->whole_boxes = along_k ? args->order == TF32_QUADS : whole;
+    const bool quads = a->operand.rows % TF32_GROUPS == 0 && takes_quads(&args->gemm);
+    args->order = along_k && quads ? TF32_QUADS : TF32_PLAIN;
+    args->whole_boxes = whole && (quads || !along_k);
     if (!along_k) return describe_columns(&args->a, a, rows, whole);
-    return args->order == TF32_QUADS ? describe_quads(&args->a, a, rows) : describe_rows(&args->a, a, rows);
+    if (!quads) return describe_rows(&args->a, a, rows);
+    return whole ? describe_quads(&args->a, a, rows) : describe_single_quads(&args->a, a);
 }
 
 static cudaError_t launch(const void *kernel, int64_t ctas, int threads, int shared, bool overlaps, void *args,

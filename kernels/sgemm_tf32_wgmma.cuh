@@ -79,7 +79,12 @@ DEVICE struct work work_item(const struct gemm_args &g, int index) {
 template <int BM, int A_ALONG_K>
 DEVICE void copy_a(const struct tf32_args &args, uint8_t *to, int m, int k, int matrix, uint64_t *full) {
     const int whole = args.whole_boxes ? m / TF32_BOX_ROWS : 0, row = args.whole_boxes ? 0 : m;
-    if (A_ALONG_K) {
+    if (A_ALONG_K && args.order == TF32_QUADS && !args.whole_boxes) {
+#pragma unroll
+        for (int box = 0; box < BM / TF32_BOX_ROWS; box++)
+            cp_async_bulk_tensor(to + box * TF32_BOX_BYTES, &args.a, k, (m + TF32_BOX_ROWS * box) / TF32_GROUPS, 0,
+                                 matrix, full);
+    } else if (A_ALONG_K) {
         cp_async_bulk_tensor(to, &args.a, k, row, whole, matrix, full);
     } else if (args.whole_boxes) {
         cp_async_bulk_tensor(to, &args.a, 0, k, whole, matrix, full);
