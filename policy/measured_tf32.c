@@ -18,6 +18,7 @@ static const double UNALIGNED = 117e12;     /* leading dimensions or addresses t
 static const double OUTPUT_UNALIGNED = 130e12; /* C's alone */
 static const double LONG_K = 235e12, FEW_LONG_UNALIGNED = 81e12;
 static const double BYTES_PER_S = 3.4e12, BYTES_PER_S_BATCHED = 3.9e12;
+static const double BYTES_PER_S_ALONG_K = 3.9e12; /* op(A) transposed, op(B) as it is: both lie along k */
 static const double LAUNCH_S = 3e-6;
 static const double MOST_IDLE = 1.6, MOST_IDLE_ALIGNED = 1.85; /* loss to idle SMs before it does something about it */
 enum { TILE = 128, TILE_ALIGNED = 256, SMS = 132, FEW_TILES = 32 };
@@ -45,7 +46,9 @@ static double operations_s(const struct gemm_problem *p, double flops) {
     if (!aligned) return flops / UNALIGNED * idle(tiles, MOST_IDLE);
     if (p->ldc % 4) return flops / OUTPUT_UNALIGNED * idle(tiles, MOST_IDLE);
     if (p->op_a == GEMM_OP_N && p->op_b == GEMM_OP_T) return flops / BOTH_ALONG_MN * idle(tiles, MOST_IDLE);
-    return flops / ALIGNED * idle(tiles_of(p, TILE_ALIGNED, TILE), MOST_IDLE_ALIGNED);
+    const double upright = idle(tiles_of(p, TILE_ALIGNED, TILE), MOST_IDLE_ALIGNED);
+    const double across = idle(tiles_of(p, TILE, TILE_ALIGNED), MOST_IDLE_ALIGNED);
+    return flops / ALIGNED * (upright < across ? upright : across);
 }
 
 double cublas_tf32_seconds(const struct gemm_problem *p) {
@@ -53,7 +56,8 @@ double cublas_tf32_seconds(const struct gemm_problem *p) {
     const double bytes = 4.0 * (double)p->batch *
                          ((double)p->m * (double)p->k + (double)p->k * (double)p->n + (double)p->m * (double)p->n);
     const double operations = operations_s(p, flops);
-    const double memory = bytes / (p->batch > 1 ? BYTES_PER_S_BATCHED : BYTES_PER_S);
+    const bool along_k = p->op_a == GEMM_OP_T && p->op_b == GEMM_OP_N;
+    const double memory = bytes / (p->batch > 1 ? BYTES_PER_S_BATCHED : along_k ? BYTES_PER_S_ALONG_K : BYTES_PER_S);
     return LAUNCH_S + (operations > memory ? operations : memory);
 }
 
