@@ -87,6 +87,7 @@ static bool device_usable(const struct gemm_device *d) {
 /* Scratch that there may be for a variant. */
 static int64_t room(const struct gemm_variant *v, const struct gemm_limits *limits) {
     int64_t bytes = gemm_family_wgmma(v->family) ? limits->planes_bytes : limits->scratch_bytes;
+    if (bytes == INT64_MAX) bytes--; /* a size that nobody could count fits nowhere */
     return bytes > 0 ? bytes : 0;
 }
 
