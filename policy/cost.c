@@ -39,9 +39,10 @@ static const double TF32_START_K_SINGLE = 260;  /* or single ones */
 static const double TF32_START_K_IN_TURNS = 40; /* or where another tile is multiplied meanwhile */
 static const double SPLIT_START_K_SINGLE = 600; /* the same of split operands */
 static const double TF32_MMA_START_K = 110;
-static const double LOOKS_S = 8e-6;        /* of the two kernels before a product that splits in registers */
-static const double PACK_BANDWIDTH = 0.68; /* of the chip's */
-static const double TF32_BANDWIDTH = 0.84; /* of the chip's, where bytes decide and large tiles are full */
+static const double LOOKS_S = 8e-6;                 /* of the two kernels before a product that splits in registers */
+static const double PACK_BANDWIDTH = 0.68;          /* of the chip's */
+static const double TF32_BANDWIDTH = 0.84;          /* of the chip's, where bytes decide and large tiles are full */
+static const double TF32_BANDWIDTH_IN_TURNS = 0.85; /* or where most are stores, under which tiles are multiplied */
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
 static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
 static const double SHARE_BYTES_PER_S = 2.6e12; /* the same where all CTAs write theirs at once */
@@ -172,6 +173,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
 static double bandwidth(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family != FAMILY_TF32_WGMMA) return 1;
     if (v->bm * v->bn < 128 * 128) return TF32_BANDWIDTH_SMALLEST;
+    if (v->bm == v->bn && p->k <= 128) return TF32_BANDWIDTH_IN_TURNS;
     if (v->bm * v->bn < 256 * 128) return TF32_BANDWIDTH_SMALL;
     return p->m < v->bm || p->n < v->bn ? TF32_BANDWIDTH_NOT_FULL : TF32_BANDWIDTH;
 }
