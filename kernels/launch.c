@@ -4,6 +4,7 @@
 #include "split.h"
 
 #ifdef FASTGEMM_HOPPER
+#include "launch_fused.h"
 #include "launch_split.h"
 #include "launch_tf32.h"
 #endif
@@ -195,6 +196,21 @@ static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, stream) : error;
 }
 
+/* Operands that are split as they are read. C is added to sums that are known to be good, so in partial ones. */
+static int launch_fused(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *args, void *stream) {
+#ifdef FASTGEMM_HOPPER
+    struct fused_args fused = {.gemm = *args, .a_along_k = a == LOAD_K4, .b_along_k = b == LOAD_K4};
+    char *scratch = (char *)args->partial;
+    const bool partial = args->splits > 1 || args->beta_ptr || args->beta != 0.0f;
+    const int64_t notes = fused_scratch_bytes(args->m, args->n, args->batch);
+    fused.gemm.partial = partial ? (float *)(scratch + notes) : NULL;
+    return fused_launch(fused, scratch, stream);
+#else
+    (void)a, (void)b, (void)args, (void)stream;
+    return cudaErrorNotSupported;
+#endif
+}
+
 /* TF32 on Hopper: operands that go through scratch first, partial sums after them. */
 static cudaError_t launch_tf32(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                struct gemm_args *args, cudaStream_t stream) {
@@ -227,6 +243,7 @@ static cudaError_t launch_stream(const struct gemm_variant *v, enum gemm_loader 
 int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b, struct gemm_args args,
                 void *stream) {
     if (gemm_family_splits(variant->family)) return launch_planes(variant->family, a, b, &args, stream);
+    if (variant->family == FAMILY_FUSED) return launch_fused(a, b, &args, stream);
     if (variant->family == FAMILY_TF32_WGMMA) return launch_tf32(variant, a, b, &args, stream);
     if (variant->family == FAMILY_STREAM) return launch_stream(variant, a, b, &args, stream);
     cudaError_t error = gemm_launch_prepare(variant, a, b);

@@ -4,16 +4,12 @@
  */
 #include "launch_split.h"
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 
-#include <cuda_runtime_api.h>
+#include "launch_hopper.h"
 
 extern void split_extremes(void), split_choose(void), split_bands_16(void), split_bands_8(void), split_planes(void),
     sgemm_wgmma_256x128(void), split_sum(void);
-
-enum { MAX_DEVICES = 64 };
 
 static cudaError_t load(int device, int *sm_count) {
     cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
@@ -22,83 +18,49 @@ static cudaError_t load(int device, int *sm_count) {
                                 SPLIT_SHARED_BYTES);
 }
 
-/* The SMs of the current device, on which the kernels are then ready. Loading is no part of a capture under way. */
 static cudaError_t make_ready(int *sm_count) {
-    static atomic_int known[MAX_DEVICES];
-    int device = 0;
-    cudaError_t error = cudaGetDevice(&device);
-    if (error != cudaSuccess) return error;
-    *sm_count = device < MAX_DEVICES ? atomic_load_explicit(&known[device], memory_order_acquire) : 0;
-    if (*sm_count) return cudaSuccess;
-    enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
-    error = cudaThreadExchangeStreamCaptureMode(&mode);
-    if (error != cudaSuccess) return error;
-    error = load(device, sm_count);
-    cudaThreadExchangeStreamCaptureMode(&mode);
-    if (error == cudaSuccess && device < MAX_DEVICES)
-        atomic_store_explicit(&known[device], *sm_count, memory_order_release);
-    return error;
-}
-
-/* How a kernel is launched: `overlaps`: it may start while the one before drains. */
-struct shape {
-    dim3 grid;
-    int threads, shared;
-    bool overlaps;
-};
-
-static cudaError_t launch(void (*kernel)(void), struct shape shape, void *args, cudaStream_t stream) {
-    void *argv[] = {args};
-    cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization};
-    attribute.val.programmaticStreamSerializationAllowed = 1;
-    cudaLaunchConfig_t config = {
-        .gridDim = shape.grid,
-        .blockDim = {(unsigned)shape.threads, 1, 1},
-        .dynamicSmemBytes = (size_t)shape.shared,
-        .stream = stream,
-        .attrs = &attribute,
-        .numAttrs = shape.overlaps ? 1 : 0,
-    };
-    return cudaLaunchKernelExC(&config, (const void *)kernel, argv);
+    static atomic_int known[LAUNCH_DEVICES];
+    return launch_make_ready(known, load, sm_count);
 }
 
 /* Long rows, or few: they are looked at in chunks. */
 static cudaError_t launch_looks(struct split_args *args, cudaStream_t stream) {
     const unsigned units = (unsigned)(args->rows / SPLIT_UNIT_ROWS), batch = (unsigned)args->gemm.batch;
-    struct shape extremes = {
+    struct launch_shape extremes = {
         .grid = {units, (unsigned)args->chunks, batch}, .threads = 256, .shared = 12 * SPLIT_UNIT_ROWS};
-    struct shape choose = {.grid = {units, batch, 1}, .threads = SPLIT_UNIT_ROWS, .overlaps = true};
-    cudaError_t error = launch(split_extremes, extremes, args, stream);
-    return error == cudaSuccess ? launch(split_choose, choose, args, stream) : error;
+    struct launch_shape choose = {.grid = {units, batch, 1}, .threads = SPLIT_UNIT_ROWS, .overlaps = true};
+    cudaError_t error = launch_overlapping(split_extremes, extremes, args, stream);
+    return error == cudaSuccess ? launch_overlapping(split_choose, choose, args, stream) : error;
 }
 
 static cudaError_t launch_passes(struct split_args *args, int sm_count, cudaStream_t stream) {
     enum { PLANES_PER_SM = 2 }; /* CTAs after bands, which mostly leave at once */
-    struct shape bands = {.grid = {(unsigned)args->band_ctas, 1, 1}, .threads = 256};
+    struct launch_shape bands = {.grid = {(unsigned)args->band_ctas, 1, 1}, .threads = 256};
     int64_t ctas = (int64_t)args->rows / SPLIT_UNIT_ROWS * args->k_units * args->gemm.batch;
     int64_t most = args->band_ctas ? (int64_t)PLANES_PER_SM * sm_count : INT32_MAX;
-    struct shape planes = {.grid = {(unsigned)(ctas < most ? ctas : most), 1, 1},
-                           .threads = 256,
-                           .shared = SPLIT_PLANES_SHARED_BYTES,
-                           .overlaps = true};
+    struct launch_shape planes = {.grid = {(unsigned)(ctas < most ? ctas : most), 1, 1},
+                                  .threads = 256,
+                                  .shared = SPLIT_PLANES_SHARED_BYTES,
+                                  .overlaps = true};
     void (*bands_of)(void) = args->gemm.k <= SPLIT_BAND_K ? split_bands_16 : split_bands_8;
-    cudaError_t error = args->band_ctas ? launch(bands_of, bands, args, stream) : launch_looks(args, stream);
-    return error == cudaSuccess ? launch(split_planes, planes, args, stream) : error;
+    cudaError_t error =
+        args->band_ctas ? launch_overlapping(bands_of, bands, args, stream) : launch_looks(args, stream);
+    return error == cudaSuccess ? launch_overlapping(split_planes, planes, args, stream) : error;
 }
 
 static cudaError_t launch_product(struct split_args *args, int ctas, cudaStream_t stream) {
     struct gemm_args *g = &args->gemm;
     const int64_t items = (int64_t)g->tiles_m * g->tiles_n * g->splits * g->batch;
-    struct shape product = {.grid = {(unsigned)(items < ctas ? items : ctas), 1, 1},
-                            .threads = 384,
-                            .shared = SPLIT_SHARED_BYTES,
-                            .overlaps = true};
-    cudaError_t error = launch(sgemm_wgmma_256x128, product, args, stream);
+    struct launch_shape product = {.grid = {(unsigned)(items < ctas ? items : ctas), 1, 1},
+                                   .threads = 384,
+                                   .shared = SPLIT_SHARED_BYTES,
+                                   .overlaps = true};
+    cudaError_t error = launch_overlapping(sgemm_wgmma_256x128, product, args, stream);
     if (error != cudaSuccess || !g->partial) return error;
     const int64_t quads = g->ld_partial / 4 * g->n;
-    struct shape sum = {
+    struct launch_shape sum = {
         .grid = {(unsigned)((quads + 255) / 256), (unsigned)g->batch, 1}, .threads = 256, .overlaps = true};
-    return launch(split_sum, sum, g, stream);
+    return launch_overlapping(split_sum, sum, g, stream);
 }
 
 int split_launch(struct split_args args, enum split_planes first_choice, void *scratch, int ctas, void *stream) {

@@ -15,6 +15,32 @@ DEVICE void st_global_cs(float4 *global, float4 x) {
                  : "memory");
 }
 
+/* A copy by 32-bit address; the L2 cache fetches the whole line. */
+DEVICE void cp_async_16_line(uint32_t shared, const void *global) {
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(shared), "l"(global) : "memory");
+}
+
+/* `bytes` below 16: the rest is filled with zeros, and with 0 nothing is read. */
+DEVICE void cp_async_16_part(uint32_t shared, const void *global, int bytes) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes) : "memory");
+}
+
+DEVICE void st_shared(uint32_t address, float x) {
+    asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(x) : "memory");
+}
+
+/* Adds to two neighbours in shared memory that are this thread's own. */
+DEVICE void add_shared_v2(uint32_t address, double x, double y) {
+    asm volatile("{ .reg .f64 a, b; ld.shared.v2.f64 {a, b}, [%0]; add.f64 a, a, %1; add.f64 b, b, %2; "
+                 "st.shared.v2.f64 [%0], {a, b}; }" ::"r"(address),
+                 "d"(x), "d"(y)
+                 : "memory");
+}
+
+DEVICE void st_shared_v4(uint32_t address, uint32_t x, uint32_t y, uint32_t z, uint32_t w) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(x), "r"(y), "r"(z), "r"(w) : "memory");
+}
+
 DEVICE void mbarrier_init(uint64_t *barrier, int arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
 }
@@ -24,8 +50,11 @@ DEVICE void fence_barrier_init(void) {
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
 
+DEVICE void mbarrier_arrive(uint32_t barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
 DEVICE void mbarrier_arrive(uint64_t *barrier) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
+    mbarrier_arrive(shared_address(barrier));
 }
 
 /* `count` arrivals at once: a warp's, after __syncwarp where its lanes have read shared memory themselves. */
@@ -40,15 +69,23 @@ DEVICE void mbarrier_arrive_expect_tx(uint64_t *barrier, int bytes) {
 }
 
 /* Returns when the phase of this parity is complete. */
-DEVICE void mbarrier_wait(uint64_t *barrier, int parity) {
+DEVICE void mbarrier_wait(uint32_t barrier, int parity) {
     asm volatile("{\n"
                  ".reg .pred done;\n"
                  "again:\n"
                  "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
                  "@!done bra again;\n"
-                 "}\n" ::"r"(shared_address(barrier)),
+                 "}\n" ::"r"(barrier),
                  "r"(parity)
                  : "memory");
+}
+DEVICE void mbarrier_wait(uint64_t *barrier, int parity) {
+    mbarrier_wait(shared_address(barrier), parity);
+}
+
+/* Before a barrier: what this thread wrote to shared memory is for the tensor cores or the copy engine to read. */
+DEVICE void fence_proxy_async(void) {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
 /* A contiguous copy by the copy engine; both addresses and the size are multiples of 16. */

@@ -100,8 +100,7 @@ DEVICE struct split_moments sum_of_moments(struct split_moments x, const struct 
     return x;
 }
 
-/* The sum over a warp, into its place; then there for all to see. */
-DEVICE void sum_over_warps(struct split_moments m, struct split_moments *of_warps) {
+DEVICE struct split_moments sum_over_lanes(struct split_moments m) {
     for (int far = 16; far; far /= 2) {
         struct split_moments other;
         other.second = __shfl_xor_sync(0xffffffffu, m.second, far);
@@ -111,6 +110,12 @@ DEVICE void sum_over_warps(struct split_moments m, struct split_moments *of_warp
         other.wide = __shfl_xor_sync(0xffffffffu, m.wide, far);
         m = sum_of_moments(m, other);
     }
+    return m;
+}
+
+/* The sum over a warp, into its place; then there for all to see. */
+DEVICE void sum_over_warps(struct split_moments m, struct split_moments *of_warps) {
+    m = sum_over_lanes(m);
     if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = m;
     __syncthreads();
 }
@@ -126,6 +131,12 @@ DEVICE double elements_that_count(const struct split_moments &m) {
     return m.second * m.second / m.fourth;
 }
 
+/* See choice_for: the squares of the product lie in a few of its elements. */
+DEVICE bool few_elements(const struct split_moments &a, const struct split_moments &b, int k, int matrices) {
+    static const double FEW_ELEMENTS = 4;
+    return elements_that_count(a) * elements_that_count(b) < FEW_ELEMENTS * k * matrices;
+}
+
 /*
  * What the moments of A and B say of the product's error; either way only inputs that no tensor core's sum suits.
  *
@@ -137,9 +148,7 @@ DEVICE double elements_that_count(const struct split_moments &m) {
  */
 DEVICE uint32_t choice_for(const struct split_args &args, const struct split_moments &a, const struct split_moments &b,
                            int matrices) {
-    static const double FEW_ELEMENTS = 4;
-    const double pairs = elements_that_count(a) * elements_that_count(b);
-    if (pairs < FEW_ELEMENTS * args.gemm.k * matrices) return SPLIT_EXACT;
+    if (few_elements(a, b, args.gemm.k, matrices)) return SPLIT_EXACT;
     const bool dominated = 2 * a.dominated > a.rows || 2 * b.dominated > b.rows;
     if (dominated && args.gemm.k <= 64) return SPLIT_EXACT;
     return dominated || a.wide || b.wide ? SPLIT_BF16X6 : args.first_choice;

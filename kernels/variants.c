@@ -1,6 +1,7 @@
 /* The list of kernels as a table, and what follows from a row. */
 #include "variants.h"
 
+#include "fused.h"
 #include "split.h"
 #include "tf32.h"
 
@@ -37,6 +38,7 @@ static int mma_tile_floats(int extent, int bk, enum gemm_loader loader, int pad)
 
 int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
+    if (v->family == FAMILY_FUSED) return FUSED_SHARED_BYTES;
     if (v->family == FAMILY_TF32_WGMMA) return TF32_SHARED_BYTES;
     int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
     if (v->family == FAMILY_STREAM) return (stages + row_floats(v->bn, b)) * 4; /* fragments are read a row ahead */

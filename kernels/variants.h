@@ -49,6 +49,10 @@
     VARIANT(sgemm_fp16x3_mma_128x128x16, FP16X3_MMA, FP32, 80, 128, 128, 16, 8, 8, 4, 256, 1, 0)                       \
     VARIANT(sgemm_bf16x6_mma_128x128x16, BF16X6_MMA, FP32, 80, 128, 128, 16, 8, 8, 4, 256, 1, 0)
 
+/* One kernel, whatever the loaders, which converts the operands as it reads them (fused.h). */
+#define GEMM_FUSED_VARIANTS(VARIANT)                                                                                   \
+    VARIANT(sgemm_fused_wgmma_128x128x64, FUSED, FP32, 90, 128, 128, 64, 8, 8, 3, 512, 1, 1)
+
 /* Two kernels for each of these, by how A lies (tf32.h). */
 #define GEMM_TF32_WGMMA_VARIANTS(VARIANT)                                                                              \
     VARIANT(sgemm_tf32_wgmma_256x128x32, TF32_WGMMA, TF32, 90, 256, 128, 32, 4, 32, 4, 384, 1, 1)                      \
@@ -61,7 +65,7 @@
 /* clang-format off */
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
     GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT)                          \
-    GEMM_SPLIT_VARIANTS(VARIANT) GEMM_SPLIT_MMA_VARIANTS(VARIANT)                                                      \
+    GEMM_SPLIT_VARIANTS(VARIANT) GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                         \
     GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 /* clang-format on */
 
@@ -71,6 +75,7 @@
  *   FP16X3  three products of fp16 planes where the operands allow it, else as BF16X6: the device decides
  *   BF16X6  six products of bf16 planes
  *   FP16X3_MMA, BF16X6_MMA  the same by warps (mma.sync), split in registers
+ *   FUSED   three products of fp16 planes, scaled and split in shared memory; else, the device decides, bf16 or fp64
  *   TF32_MMA    TF32 tensor cores, by warps (mma.sync)
  *   TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
  */
@@ -81,6 +86,7 @@ enum gemm_family {
     FAMILY_BF16X6,
     FAMILY_FP16X3_MMA,
     FAMILY_BF16X6_MMA,
+    FAMILY_FUSED,
     FAMILY_TF32_MMA,
     FAMILY_TF32_WGMMA
 };
@@ -150,7 +156,7 @@ static inline int gemm_family_split_mma(enum gemm_family family) {
 
 /* Whether it runs on 9.0 alone, by sm_90a code, persistent, and may need scratch for operands. */
 static inline int gemm_family_wgmma(enum gemm_family family) {
-    return gemm_family_splits(family) || family == FAMILY_TF32_WGMMA;
+    return gemm_family_splits(family) || family == FAMILY_FUSED || family == FAMILY_TF32_WGMMA;
 }
 
 /* Whether a batch may be given by arrays of pointers. */

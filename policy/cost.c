@@ -6,6 +6,7 @@
 
 #include "profile.h"
 
+#include "../kernels/fused.h"
 #include "../kernels/split.h"
 #include "tf32_operands.h"
 
@@ -39,7 +40,8 @@ static const double TF32_START_K_SINGLE = 260;  /* or single ones */
 static const double TF32_START_K_IN_TURNS = 40; /* or where another tile is multiplied meanwhile */
 static const double SPLIT_START_K_SINGLE = 600; /* the same of split operands */
 static const double TF32_MMA_START_K = 110;
-static const double LOOKS_S = 8e-6;                 /* of the two kernels before a product that splits in registers */
+static const double LOOKS_S = 8e-6; /* of the two kernels before a product that splits in registers */
+static const double FUSED_START_K = 120;
 static const double PACK_BANDWIDTH = 0.68;          /* of the chip's */
 static const double TF32_BANDWIDTH = 0.84;          /* of the chip's, where bytes decide and large tiles are full */
 static const double TF32_BANDWIDTH_IN_TURNS = 0.85; /* or where most are stores, under which tiles are multiplied */
@@ -53,9 +55,13 @@ int64_t gemm_split_ld(const struct gemm_problem *p) {
     return times(ceil_div(p->m, 4), 4);
 }
 
+/* Of one partial C. */
+static int64_t partial_bytes(const struct gemm_problem *p) {
+    return times(times(p->n, gemm_split_ld(p)), times(p->batch, 4));
+}
+
 int64_t gemm_split_scratch_bytes(const struct gemm_problem *p, int split_k) {
-    if (split_k == 1) return 0;
-    return times(times(times(p->n, gemm_split_ld(p)), times(p->batch, 4)), split_k);
+    return split_k == 1 ? 0 : times(partial_bytes(p), split_k);
 }
 
 int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
@@ -63,6 +69,12 @@ int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_varia
     if (v->family == FAMILY_TF32_WGMMA) {
         int64_t operands = tf32_operand_bytes(p);
         return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
+    }
+    if (v->family == FAMILY_FUSED) {
+        /* Sums that C is added to wait there until it is known that they will do. */
+        if (split_k == 1 && p->beta != SCALAR_ZERO) sums = partial_bytes(p);
+        if ((double)p->m * (double)p->n * (double)p->batch > 0x1p50) return INT64_MAX;
+        return __builtin_add_overflow(fused_scratch_bytes(p->m, p->n, p->batch), sums, &total) ? INT64_MAX : total;
     }
     const bool looks = gemm_family_split_mma(v->family);
     if (!gemm_family_splits(v->family) && !looks) return sums;
@@ -102,6 +114,10 @@ static double tf32_wgmma_efficiency(const struct gemm_problem *p, const struct g
     return direct && !along_k && p->m % 32 ? 0.75 * rate : rate;
 }
 
+static bool read_in_quads(const struct gemm_problem *p) {
+    return (p->lda | p->ldb) % 4 == 0 && p->align_a == 16 && p->align_b == 16;
+}
+
 /*
  * TF32 by mma.sync. The chips' rates over that of FFMA: 8 on the A100, as much on Ada's consumer chips, by their data
  * sheets; 5 on the H200, measured. There an instruction takes six issue slots and each other one its own, which leaves
@@ -109,8 +125,7 @@ static double tf32_wgmma_efficiency(const struct gemm_problem *p, const struct g
  */
 static double tf32_mma_efficiency(const struct gemm_problem *p, const struct gemm_variant *v,
                                   const struct gemm_device *d) {
-    const bool aligned = (p->lda | p->ldb) % 4 == 0 && p->align_a == 16 && p->align_b == 16;
-    const double rate = (d->arch == 80 ? 8 : d->arch == 90 ? 5 : 1) * (aligned ? 1 : 0.83);
+    const double rate = (d->arch == 80 ? 8 : d->arch == 90 ? 5 : 1) * (read_in_quads(p) ? 1 : 0.83);
     const int tile = v->bm * v->bn;
     return rate * (tile >= 128 * 256 ? 0.52 : tile >= 128 * 128 ? 0.44 : tile >= 64 * 128 ? 0.32 : 0.26);
 }
@@ -125,12 +140,22 @@ static double split_mma_efficiency(const struct gemm_variant *v, const struct ge
     return d->arch == 80 ? (three ? 2.2 : 1.45) : d->arch == 90 ? (three ? 1.0 : 0.8) : 0.5;
 }
 
+/*
+ * As measured on the H200. Up to FUSED_FINE_K sums are cut more often; copies of 4 bytes are four times as many; below
+ * FUSED_LEAST_K all is multiplied again in fp64.
+ */
+static double fused_efficiency(const struct gemm_problem *p) {
+    if (p->k < FUSED_LEAST_K) return 0.5;
+    return read_in_quads(p) ? (p->k <= FUSED_FINE_K ? 1.25 : 1.6) : 1.0;
+}
+
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
 static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
     if (v->family == FAMILY_TF32_MMA) return tf32_mma_efficiency(p, v, d);
     if (gemm_family_split_mma(v->family)) return split_mma_efficiency(v, d);
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
+    if (v->family == FAMILY_FUSED) return fused_efficiency(p);
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
     const int tile = v->tm * v->tn;
     const bool single = gemm_loader_a(p) == LOAD_MN4 || gemm_loader_b(p) == LOAD_MN4; /* copies */
@@ -150,6 +175,7 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
         const double packed = (double)tf32_operand_bytes(p);
         return packed > 0 ? PACK_S + 2 * packed / (PACK_BANDWIDTH * d->dram_bytes_per_s) : 0;
     }
+    if (v->family == FAMILY_FUSED) return LAUNCH_S; /* the look at the notes, after the product */
     const bool looks = gemm_family_split_mma(v->family);
     if (!gemm_family_splits(v->family) && !looks) return 0;
     if (looks) return LOOKS_S + 4 * elements / (0.75 * d->dram_bytes_per_s);
@@ -162,6 +188,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
     if (v->family == FAMILY_TF32_MMA || gemm_family_split_mma(v->family)) return TF32_MMA_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
+    if (v->family == FAMILY_FUSED) return FUSED_START_K;
     const bool single = (p->m | p->ldd) % 4;
     if (v->family == FAMILY_TF32_WGMMA && v->bm == v->bn) return TF32_START_K_IN_TURNS;
     if (v->family == FAMILY_TF32_WGMMA) return single ? TF32_START_K_SINGLE : TF32_START_K;

@@ -141,7 +141,7 @@ enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gem
     const double share = gemm_floor(p, device) / (plan->predicted_s + epilogue_s(p, plan));
     if (gemm_family_split_mma(plan->variant->family) && flops >= route->min_flops)
         return share >= route->share ? REASON_routed : REASON_slower;
-    if (gemm_family_splits(plan->variant->family)) {
+    if (gemm_family_splits(plan->variant->family) || plan->variant->family == FAMILY_FUSED) {
         if (flops < SPLIT_FLOPS) return REASON_too_small;
         const double least = plan->profile == PROFILE_outer_product ? SPLIT_SHARE_OUTER : SPLIT_SHARE;
         return share >= least ? REASON_routed : REASON_slower;

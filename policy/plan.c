@@ -12,6 +12,7 @@ enum {
     MIN_SLICE_PLANES = 4,    /* the same where tiles are 64 k long */
     MAX_TRIES = 16,          /* splits beyond the first that are costed for one variant */
     MAX_SLICE = 8192,        /* k that split operands are summed over at most */
+    MAX_SLICE_FUSED = 16384, /* the same where 64 k are summed at a time, not 32 */
     MAX_CHUNKS = 64,         /* rounds of passes and product over parts of K, for want of scratch */
     MAX_SMS = 1 << 16,       /* that CTAs are counted for */
     RASTER = 8,
@@ -168,7 +169,9 @@ static void consider_splits(const struct search *s, int least, int most) {
 
 /* A long sum of a tensor core's short ones is no better than one in fp32: cuBLAS, which splits it, would be. */
 static int least_splits(const struct gemm_problem *p, const struct gemm_variant *v) {
-    int64_t least = gemm_family_splits(v->family) || gemm_family_split_mma(v->family) ? ceil_div(p->k, MAX_SLICE) : 1;
+    const int most = v->family == FAMILY_FUSED ? MAX_SLICE_FUSED : MAX_SLICE;
+    const bool sums = gemm_family_splits(v->family) || gemm_family_split_mma(v->family) || v->family == FAMILY_FUSED;
+    int64_t least = sums ? ceil_div(p->k, most) : 1;
     return least < INT32_MAX ? (int)least : INT32_MAX;
 }
 
@@ -183,7 +186,7 @@ static void consider_variant(struct search *s, const struct gemm_device *d, cons
         consider(s, splits_allowed(p, s->variant, limits, (int)wanted));
         return;
     }
-    uint32_t shortest = gemm_family_splits(s->variant->family) ? MIN_SLICE_PLANES : MIN_SLICE_TILES;
+    uint32_t shortest = s->variant->bk == 64 ? MIN_SLICE_PLANES : MIN_SLICE_TILES;
     uint32_t worth = (s->k_tiles - 1) / (shortest - 1); /* the last slice may be shorter */
     int most = splits_allowed(p, s->variant, limits, worth < MAX_SPLIT ? (int)worth : MAX_SPLIT);
     int least = least_splits(p, s->variant);

@@ -21,7 +21,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHOICE = "choice"  # the library's own
-KERNELS = "sgemm_fp16x3_wgmma_256x128x64,sgemm_bf16x6_wgmma_256x128x64," + CHOICE
+KERNELS = "sgemm_fp16x3_wgmma_256x128x64,sgemm_bf16x6_wgmma_256x128x64,sgemm_fused_wgmma_128x128x64," + CHOICE
 KINDS = (
     "normal uniform lognormal lognormal2 signed_lognormal cancelling graded graded_k subnormal near_overflow sparse"
 ).split()

@@ -1,6 +1,7 @@
-/* Plans on kernels that split their operands into planes: when they are chosen, and the scratch that they ask for. */
+/* Plans on kernels that split their operands: when they are chosen, and the scratch that they ask for. */
 #include "fixtures.h"
 
+#include "../../kernels/fused.h"
 #include "../../kernels/split.h"
 #include "cost.h"
 #include "measured.h"
@@ -62,9 +63,36 @@ static void less_room_means_chunks(void **state) {
 
 static void without_room_for_planes_another_kernel_runs(void **state) {
     (void)state;
-    assert_int_equal(plan_on_hopper(cube(4096), 1 << 20).variant->family, FAMILY_SIMT);
+    assert_int_equal(plan_on_hopper(cube(4096), 1 << 20).variant->family, FAMILY_FUSED);
     assert_int_equal(plan_on_hopper(cube(4096), 0).variant->family, FAMILY_SIMT);
     assert_int_equal(plan_on_hopper(cube(4096), -1).variant->family, FAMILY_SIMT);
+}
+
+/* Where there is more to read than to multiply, operands are split on their way. */
+static void huge_k_is_read_once(void **state) {
+    (void)state;
+    struct gemm_problem p = problem_of(GEMM_OP_N, GEMM_OP_N, 256, 256, 524288);
+    struct gemm_plan plan = plan_on_hopper(p, INT64_C(2) << 30);
+    assert_int_equal(plan.variant->family, FAMILY_FUSED);
+    assert_true(gemm_split_slice(&p, plan.variant, plan.split_k) <= 16384);
+    assert_int_equal(plan.scratch_bytes, fused_scratch_bytes(256, 256, 1) + plan.split_k * 256 * 256 * 4);
+}
+
+/* Sums that C is added to wait in scratch until it is known that they will do. */
+static void sums_with_c_wait_in_scratch(void **state) {
+    (void)state;
+    struct gemm_problem p = cube(4096);
+    p.beta = SCALAR_ZERO;
+    assert_int_equal(plan_on_hopper(p, MIB).scratch_bytes, fused_scratch_bytes(4096, 4096, 1));
+    p.beta = SCALAR_DEVICE;
+    assert_int_equal(plan_on_hopper(p, MIB).variant->family, FAMILY_SIMT);
+    struct gemm_device device = device_of_arch(90);
+    struct gemm_limits limits = {.scratch_bytes = 256 * MIB, .planes_bytes = 256 * MIB};
+    struct toggles toggles = default_toggles();
+    device.wgmma = 1;
+    toggles.kernel = VARIANT_sgemm_fused_wgmma_128x128x64;
+    struct gemm_plan plan = gemm_plan_make(&p, &device, &toggles, &limits);
+    assert_int_equal(plan.scratch_bytes, fused_scratch_bytes(4096, 4096, 1) + plan.split_k * 64 * MIB);
 }
 
 /* Long sums are split for their accuracy, even where all SMs are busy without. */
@@ -107,6 +135,8 @@ int main(void) {
         cmocka_unit_test(ieee_rules_them_out),
         cmocka_unit_test(less_room_means_chunks),
         cmocka_unit_test(without_room_for_planes_another_kernel_runs),
+        cmocka_unit_test(huge_k_is_read_once),
+        cmocka_unit_test(sums_with_c_wait_in_scratch),
         cmocka_unit_test(no_slice_is_longer_than_measured),
         cmocka_unit_test(by_warps_on_the_a100),
     };

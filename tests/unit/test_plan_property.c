@@ -197,6 +197,9 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     case FAMILY_BF16X6: /* three stages of three planes of 384 rows, 32 k each; a pad for alignment */
         bytes = 3 * 3 * 384 * 32 * 2 + 1024;
         break;
+    case FAMILY_FUSED: /* twelve planes of 128 rows, 64 k each; scales of four blocks; notes; barriers; a pad */
+        bytes = 12 * 128 * 64 * 2 + 4 * 256 * 4 + 256 * 16 + 4 * 4 + 4 * 8 + 1024;
+        break;
     case FAMILY_TF32_WGMMA: /* four stages of 384 rows, or more of fewer, 32 k each; a pad for alignment */
         bytes = 4 * 384 * 32 * 4 + 1024;
         break;
@@ -219,7 +222,8 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     enum gemm_loader a = loader_a(p), b = loader_b(p);
     if (p->m < 1 || p->n < 1 || p->k < 1 || p->batch < 1) return "nothing to do";
     if (q->device.arch < v->min_arch) return "architecture";
-    const bool hopper = v->family == FAMILY_FP16X3 || v->family == FAMILY_BF16X6 || v->family == FAMILY_TF32_WGMMA;
+    const bool hopper = v->family == FAMILY_FP16X3 || v->family == FAMILY_BF16X6 || v->family == FAMILY_FUSED ||
+                        v->family == FAMILY_TF32_WGMMA;
     if (hopper && !q->device.wgmma) return "sm_90a code";
     if ((hopper || gemm_family_split_mma(v->family)) && p->batch > 65535) return "grid z";
     if (v->family == FAMILY_STREAM && p->k > v->bk) return "all of k in one tile";
@@ -257,6 +261,8 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
         return split_scratch_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
     if (v->family == FAMILY_FP16X3_MMA || v->family == FAMILY_BF16X6_MMA)
         return split_looks_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
+    if (v->family == FAMILY_FUSED) /* notes of 256 CTAs on both sides, and a word for each tile */
+        return 2 * 256 * 32 + up(up(p->m, 128) * up(p->n, 128) * p->batch * 4, 256) * 256;
     if (v->family != FAMILY_TF32_WGMMA) return 0;
     if (!copied_in_vectors(p->lda, p->stride_a, p->batch, p->align_a))
         bytes += packed(p->m, p->k, p->stride_a ? p->batch : 1);
@@ -298,7 +304,9 @@ static const char *objection_to_split(const struct gemm_plan *plan, const struct
         seen.shared++;
         return NULL;
     }
-    if (split == 1) return plan->scratch_bytes != planes ? "scratch without a split" : NULL;
+    const bool waits = plan->variant->family == FAMILY_FUSED && p->beta != SCALAR_ZERO; /* its sums, with C to add */
+    const wide sums = waits ? (wide)p->n * up(p->m, 4) * 4 * p->batch * 4 : 0;
+    if (split == 1) return plan->scratch_bytes != planes + sums ? "scratch without a split" : NULL;
     if (p->batch > 65535) return "grid z";
     wide slice = gemm_split_slice(p, plan->variant, split);
     if (slice > INT32_MAX || slice % plan->variant->bk) return "slice";
