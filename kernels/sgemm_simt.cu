@@ -5,7 +5,8 @@
 #include "sgemm_simt.cuh"
 
 /* With more registers than this the compiler moves accumulators about, and their banks collide. */
-#define REGISTERS(threads, ctas) (65536 / ((threads) * (ctas)) < 248 ? 65536 / ((threads) * (ctas)) : 248)
+#define MOST(ctas)               ((ctas) == 2 ? 232 : 248)
+#define REGISTERS(threads, ctas) (65536 / ((threads) * (ctas)) < MOST(ctas) ? 65536 / ((threads) * (ctas)) : MOST(ctas))
 
 #define KERNEL_FOR(name, bm, bn, bk, tm, tn, stages, threads, ctas, wide, suffix, load_a, load_b)                      \
     KERNEL_WITH_REGISTERS(name##_##suffix, threads, REGISTERS(threads, ctas)) {                                        \

@@ -287,10 +287,10 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
                         write = read;
                         read = read == (STAGES - 1) * STAGE_BYTES ? 0 : read + STAGE_BYTES;
                     }
-                    const int next = (kk + 1) % STEPS;
-                    load_fragment_a<TM>(a[(kk + 1) % 2], from_a + read + 4 * next * loader_a::LD);
-                    multiply_add<0, TN / 2>(acc, a[kk % 2], b[kk % 2]);
+                    const int next = (kk + 1) % STEPS; /* B first: worth up to 4 % (measured) */
                     load_fragment_b<TN>(b[(kk + 1) % 2], from_b + read + 4 * next * loader_b::LD);
+                    multiply_add<0, TN / 2>(acc, a[kk % 2], b[kk % 2]);
+                    load_fragment_a<TM>(a[(kk + 1) % 2], from_a + read + 4 * next * loader_a::LD);
                     multiply_add<TN / 2, TN>(acc, a[kk % 2], b[kk % 2]);
                 }
             }

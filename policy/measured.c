@@ -2,7 +2,7 @@
  * The built-in table of routes.
  *
  * What decides for FFMA kernels is the share of the chip's limit (gemm_floor) that the cost model expects of the plan:
- * where cuBLAS was measured to reach as much, the product is its. The shares are from 380 products drawn at random, on
+ * where cuBLAS was measured to reach as much, the product is its. The shares are from 480 products drawn at random, on
  * an H200, cuBLAS 13.1: those of them that are routed ran at 0.98 of the speed of cuBLAS or more. So it is with split
  * products, whose share is that of the FFMA limit too: of 127 products, most drawn at random, all that are routed ran
  * at 1.06 of the speed of cuBLAS or more.
@@ -21,7 +21,10 @@ static const double SPLIT_SHARE_OUTER = 0.45;
 static const double SKINNY_FLOPS = 1e8; /* least for a few columns beside a large matrix */
 static const double SHORT_SHARE = 0.55; /* of the limit, expected of batches whose sums are SHORT_K at most */
 static const int SHORT_K = 128;
-static const double ACROSS_SHARE = 0.06; /* expected more of odd sizes where B lies across K: cuBLAS is better there */
+static const double ACROSS_SHARE = 0.065; /* expected more of odd sizes where B lies across K: cuBLAS is better there */
+static const double OUTER_SHARE = 0.495;  /* of the limit, expected of outer products with more K than OUTER_K */
+static const int OUTER_K = 64;
+static const double STREAM_FLOPS = 1e10; /* least of what streams */
 static const int SMALL_TILE = 64 * 64;
 static const double NEVER = 2;
 /* Of bias and activation, an element of D: from Linear layers on an H200, when 8 results at a time were read back. */
@@ -85,7 +88,7 @@ static bool fills_tiles(const struct gemm_problem *p) {
 
 /* Small tiles, shared sums, single stores, and streams that are over before they flow gain nothing. */
 static bool outer_product_gains(const struct gemm_problem *p, const struct gemm_variant *v, double flops) {
-    if (v->family == FAMILY_STREAM) return flops >= LARGE_FLOPS;
+    if (v->family == FAMILY_STREAM) return flops >= STREAM_FLOPS;
     return p->m % 4 == 0 && v->bm * v->bn > SMALL_TILE && gemm_variant_slices(v) == 1;
 }
 
@@ -124,6 +127,7 @@ bool measured_too_small(int64_t m, int64_t n, int64_t k, int64_t batch) {
 static double share_wanted(const struct route *route, const struct gemm_problem *p, double flops) {
     double share = flops < LARGE_FLOPS ? route->share : route->share_when_large;
     if (route->profile == PROFILE_batched && p->k <= SHORT_K) share = SHORT_SHARE;
+    if (route->profile == PROFILE_outer_product && share > 0 && p->k > OUTER_K) share = OUTER_SHARE;
     if (route->profile == PROFILE_irregular && share > 0 && p->op_b == GEMM_OP_T) share += ACROSS_SHARE;
     return share > 0 && finishes(p) ? share + EPILOGUE_SHARE : share;
 }
