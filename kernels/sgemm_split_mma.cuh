@@ -15,7 +15,8 @@
  * tensor cores sum. On sm_80 they are as fast as ordinary FMAs in fp32.
  *
  * The low fp16 plane is not raised as that of split.h is, so that one sum takes all three products; it loses bits of
- * elements below 2^-16 of the largest of their row, which the spread that is allowed (split.c) takes into account.
+ * elements below 2^-16 of the largest of their row, which the spread that is allowed (split.c) takes into account. Of a
+ * large matrix of normal numbers a few rows are wider: tiles with such rows take the six products.
  */
 #ifndef FASTGEMM_SGEMM_SPLIT_MMA_CUH
 #define FASTGEMM_SGEMM_SPLIT_MMA_CUH
@@ -286,18 +287,23 @@ template <int TM, int TN> DEVICE void unscale(float (&acc)[TN][TM], const float 
             acc[j][i] = acc[j][i] * inverse_m[i / 4 * 16 + i % 4] * inverse_n[j / 4 * 32 + j % 4];
 }
 
-/* Whether all of a tile's rows may be split; to be asked by the whole CTA. */
+/* How a tile is multiplied, by what was seen of all and of its rows; to be asked by the whole CTA. */
 template <int BM, int BN, int THREADS>
-DEVICE bool rows_are_moderate(const float *inverse_m, const float *inverse_n, uint32_t *note) {
+DEVICE uint32_t choice_of_tile(uint32_t of_all, const float *inverse_m, const float *inverse_n, uint32_t *notes) {
     const int thread = threadIdx.x;
-    bool moderate = true;
-    for (int i = thread; i < BM + BN; i += THREADS)
-        moderate = moderate && moderate_inverse(i < BM ? inverse_m[i] : inverse_n[i - BM]);
-    if (thread == 0) *note = 0;
+    bool wide = false, moderate = true;
+    for (int i = thread; i < BM + BN; i += THREADS) {
+        const float inverse = i < BM ? inverse_m[i] : inverse_n[i - BM];
+        wide = wide || inverse < 0.0f;
+        moderate = moderate && moderate_inverse(fabsf(inverse));
+    }
+    if (thread < 2) notes[thread] = 0;
     __syncthreads();
-    if (!moderate) *note = 1;
+    if (wide) notes[0] = 1;
+    if (!moderate) notes[1] = 1;
     __syncthreads();
-    return *note == 0;
+    const uint32_t split = notes[0] && of_all == SPLIT_FP16X3 ? (uint32_t)SPLIT_BF16X6 : of_all;
+    return notes[1] ? (uint32_t)SPLIT_EXACT : split;
 }
 
 template <int BM, int BN, int BK, int TM, int TN, int STAGES, int LOAD_A, int LOAD_B>
@@ -337,9 +343,8 @@ DEVICE void sgemm_split_mma(const struct split_args &args) {
     /* Padded to whole tiles. */
     const float *const inverse_m = args.inverse_scales + (int64_t)batch * args.rows + m0;
     const float *const inverse_n = args.inverse_scales + (int64_t)batch * args.rows + args.rows_a + n0;
-    uint32_t *const note = (uint32_t *)shared + STAGES * product::STAGE_BYTES / 4;
-    const bool moderate = rows_are_moderate<BM, BN, product::THREADS>(inverse_m, inverse_n, note);
-    const uint32_t choice = moderate ? *args.choice : (uint32_t)SPLIT_EXACT;
+    uint32_t *const notes = (uint32_t *)shared + STAGES * product::STAGE_BYTES / 4;
+    const uint32_t choice = choice_of_tile<BM, BN, product::THREADS>(*args.choice, inverse_m, inverse_n, notes);
     if (choice == SPLIT_FP16X3) {
         p.init_scales(gemm, inverse_m + warp_m, inverse_n + warp_n, place_a, g);
         p.template run<SPLIT_FP16X3>(acc, k_tiles);

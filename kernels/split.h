@@ -64,8 +64,12 @@ struct split_args {
     uint32_t *done;    /* [batch]: units of rows that split_choose is done with; not by bands */
     struct split_moments *moments; /* [batch][row / 128], by bands [A, B][CTA] */
     uint32_t *extremes;            /* [batch][chunk][row]: what the first pass saw; not by bands */
-    float *inverse_scales; /* [batch][row]: powers of two; NaN: the row holds an infinity or a NaN, its planes zeros */
-    uint8_t *planes;       /* [batch][row / 128][k / 32][plane][8 KB] */
+    /*
+     * [batch][row]: powers of two; NaN: the row holds an infinity or a NaN, its planes zeros. Without planes a row too
+     * wide for fp16 does not decide for the whole: it is negative here.
+     */
+    float *inverse_scales;
+    uint8_t *planes; /* [batch][row / 128][k / 32][plane][8 KB] */
 };
 
 /* Scratch of a product, in bytes, a multiple of 256; `args.gemm` needs m, n, k and batch only. */

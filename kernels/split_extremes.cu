@@ -128,6 +128,8 @@ KERNEL_OF(struct split_args, split_choose, 128, 8) {
         both = wider(both, one);
         if (one) count_part(&moments, one & 0xff);
     }
-    args.inverse_scales[(int64_t)batch * args.rows + index] = count_row(&moments, both, args.spread);
+    float inverse = count_row(&moments, both, args.spread);
+    if (!args.planes && moments.wide) inverse = -inverse, moments.wide = 0; /* for tiles to choose by */
+    args.inverse_scales[(int64_t)batch * args.rows + index] = inverse;
     choose_by_moments(args, batch, moments);
 }

@@ -148,16 +148,19 @@ static void test_choices_of_split_operands(void **state) {
     (void)state;
     const int fp16 = VARIANT_sgemm_fp16x3_mma_128x128x16, bf16 = VARIANT_sgemm_bf16x6_mma_128x128x16;
     struct sim_product p = {.load_a = LOAD_MN4, .load_b = LOAD_K4, .m = 130, .n = 70, .k = 90, .pad = 1, .alpha = 1};
-    struct sim_product fast = p, plain = p, wide = p, infinite = p, largest = p, exact = p;
+    struct sim_product fast = p, plain = p, wide = p, wide_plain = p, infinite = p, largest = p, exact = p;
     assert_int_equal(choice_of(&fast, fp16, 0, 0), SPLIT_FP16X3);
     assert_int_equal(choice_of(&plain, bf16, 0, 0), SPLIT_BF16X6);
-    assert_int_equal(choice_of(&wide, fp16, 0x1p-30f, 0), SPLIT_BF16X6);
+    assert_int_equal(choice_of(&wide, fp16, 0x1p-30f, 0), SPLIT_FP16X3);
+    assert_int_equal(choice_of(&wide_plain, bf16, 0x1p-30f, 0), SPLIT_BF16X6);
     assert_int_equal(choice_of(&infinite, fp16, INFINITY, 70), SPLIT_FP16X3);
     choice_of(&largest, fp16, 0x1.fffffep127f, 0);
     int different = 0;
     for (int j = 0; j < p.n; j++) {
         const float *x = infinite.args.d + j * infinite.args.ldd, *y = fast.args.d + j * fast.args.ldd;
         const float *z = plain.args.d + j * plain.args.ldd;
+        const float *six = wide_plain.args.d + j * wide.args.ldd, *mixed = wide.args.d + j * wide.args.ldd;
+        for (int i = 0; i < 130; i++) assert_true(mixed[i] == (i < 128 ? six[i] : y[i])); /* tile by tile */
         assert_true(isinf(x[5]) && signbit(x[5]) == signbit(infinite.args.b[7 + j * infinite.args.ldb]));
         for (int i = 0; i < 128; i++) different += x[i] != y[i] && x[i] != z[i] && y[i] != z[i];
         for (int i = 128; i < 130; i++) assert_true(x[i] == y[i]); /* the next tile's are as they were */
@@ -169,6 +172,7 @@ static void test_choices_of_split_operands(void **state) {
     sim_product_free(&fast);
     sim_product_free(&plain);
     sim_product_free(&wide);
+    sim_product_free(&wide_plain);
     sim_product_free(&infinite);
     sim_product_free(&largest);
     sim_product_free(&exact);
