@@ -58,6 +58,7 @@
     VARIANT(sgemm_tf32_wgmma_256x128x32, TF32_WGMMA, TF32, 90, 256, 128, 32, 4, 32, 4, 384, 1, 1)                      \
     VARIANT(sgemm_tf32_wgmma_128x256x32, TF32_WGMMA, TF32, 90, 128, 256, 32, 4, 32, 4, 384, 1, 1)                      \
     VARIANT(sgemm_tf32_wgmma_128x192x32, TF32_WGMMA, TF32, 90, 128, 192, 32, 4, 24, 4, 384, 1, 1)                      \
+    VARIANT(sgemm_tf32_wgmma_128x160x32, TF32_WGMMA, TF32, 90, 128, 160, 32, 4, 20, 5, 384, 1, 1)                      \
     VARIANT(sgemm_tf32_wgmma_128x144x32, TF32_WGMMA, TF32, 90, 128, 144, 32, 4, 18, 5, 384, 1, 1)                      \
     VARIANT(sgemm_tf32_wgmma_128x128x32, TF32_WGMMA, TF32, 90, 128, 128, 32, 4, 32, 6, 384, 1, 1)                      \
     VARIANT(sgemm_tf32_wgmma_128x64x32, TF32_WGMMA, TF32, 90, 128, 64, 32, 4, 8, 8, 384, 1, 1)

@@ -109,7 +109,7 @@ static double tf32_wgmma_efficiency(const struct gemm_problem *p, const struct g
     double rate = 6.1;
     if (!direct && gemm_profile_of(p) == PROFILE_huge_k) rate = 5.5;
     if (tile < 256 * 128) rate = 5.3;
-    if (tile < 128 * 192) rate = direct && along_k ? 5.5 : 4.5;
+    if (tile < 128 * 192) rate = direct && along_k ? 5.5 : tile > 128 * 128 ? 4.9 : 4.5;
     if (tile < 128 * 128) rate = 3.0;
     return direct && !along_k && p->m % 32 ? 0.75 * rate : rate;
 }

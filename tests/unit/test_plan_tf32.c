@@ -140,6 +140,10 @@ static void the_tile_that_fills_the_chip_is_chosen(void **state) {
         assert_string_equal(plan.variant->name, "sgemm_tf32_wgmma_128x144x32");
         assert_int_equal(plan.split_k, 1);
     }
+    /* And 1025 by 2049, nine tiles by thirteen of 160: where 192 would leave a quarter idle. */
+    struct gemm_plan plan = plan_of(allowed(GEMM_OP_T, GEMM_OP_T, 1025, 2049, 1025), true, 2048 * MIB);
+    assert_tf32(plan);
+    assert_string_equal(plan.variant->name, "sgemm_tf32_wgmma_128x160x32");
 }
 
 int main(void) {
