@@ -12,6 +12,7 @@ enum {
     MIN_SLICE_PLANES = 4,    /* the same where tiles are 64 k long */
     MAX_TRIES = 16,          /* splits beyond the first that are costed for one variant */
     MAX_SLICE = 8192,        /* k that split operands are summed over at most */
+    FUSED_ROUTED_K = 2048,   /* below, products of odd sizes were not always as accurate as cuBLAS */
     MAX_SLICE_FUSED = 16384, /* the same where 64 k are summed at a time, not 32 */
     MAX_CHUNKS = 64,         /* rounds of passes and product over parts of K, for want of scratch */
     MAX_SMS = 1 << 16,       /* that CTAs are counted for */
@@ -223,6 +224,7 @@ static void choose(struct gemm_plan *best, const struct gemm_problem *p, const s
         if (t->kernel < 0 && p->cublas_tf32 && search.variant->contract != CONTRACT_TF32) continue;
         /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
         if (t->kernel < 0 && d->arch != 80 && gemm_family_split_mma(search.variant->family)) continue;
+        if (t->kernel < 0 && p->k < FUSED_ROUTED_K && search.variant->family == FAMILY_FUSED) continue;
         if (!variant_fits(search.variant, p, d, load)) continue;
         if (find_part(&search, p, d, t, limits)) consider_variant(&search, d, t, limits);
     }
