@@ -10,6 +10,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "launch_hopper.h"
 #include "tf32.h"
 #include "tf32_args.h"
 #include "tf32_pack.h"
@@ -21,7 +22,7 @@
 GEMM_TF32_WGMMA_VARIANTS(DECLARE)
 extern void tf32_pack(void), splitk_reduce(void);
 
-enum { MAX_DEVICES = 64, THREADS = 384 };
+enum { THREADS = 384 };
 enum {
 #define COUNT(...) +1
     KERNELS = 0 GEMM_TF32_WGMMA_VARIANTS(COUNT),
@@ -32,7 +33,7 @@ static const void *const kernels[KERNELS][2] = {GEMM_TF32_WGMMA_VARIANTS(ADDRESS
 
 typedef __typeof__(&cuTensorMapEncodeTiled) encode_function;
 
-/* What a device needs before the first launch; loading is no part of a capture under way. */
+/* What a device needs before the first launch. */
 static cudaError_t load(int device, int *sm_count) {
     struct cudaFuncAttributes attributes;
     cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
@@ -45,20 +46,8 @@ static cudaError_t load(int device, int *sm_count) {
 }
 
 static cudaError_t make_ready(int *sm_count) {
-    static atomic_int known[MAX_DEVICES];
-    int device = 0;
-    cudaError_t error = cudaGetDevice(&device);
-    if (error != cudaSuccess) return error;
-    *sm_count = device < MAX_DEVICES ? atomic_load_explicit(&known[device], memory_order_acquire) : 0;
-    if (*sm_count) return cudaSuccess;
-    enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
-    error = cudaThreadExchangeStreamCaptureMode(&mode);
-    if (error != cudaSuccess) return error;
-    error = load(device, sm_count);
-    cudaThreadExchangeStreamCaptureMode(&mode);
-    if (error == cudaSuccess && device < MAX_DEVICES)
-        atomic_store_explicit(&known[device], *sm_count, memory_order_release);
-    return error;
+    static atomic_int known[LAUNCH_DEVICES];
+    return launch_make_ready(known, load, sm_count);
 }
 
 /* The driver's function that describes a tensor to the copy engine, NULL where there is none. */

@@ -143,6 +143,18 @@ DEVICE void wgmma_pin(float (&d)[64]) {
     for (int i = 0; i < 64; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
+/* Around a chain of asynchronous products into one accumulator. */
+DEVICE void chain_begin(float (&d)[64]) {
+    wgmma_pin(d);
+    wgmma_fence();
+}
+
+DEVICE void chain_end(float (&d)[64]) {
+    wgmma_commit();
+    wgmma_wait<0>();
+    wgmma_pin(d);
+}
+
 /*
  * d[16 x 8] += a[16 x 16] b[16 x 8] in fp64. Lane l holds rows l / 4 and l / 4 + 8 and columns 2 (l % 4) + 0, 1 of d as
  * wgmma would; of a its rows by turns, of b column l / 4, each at four k.

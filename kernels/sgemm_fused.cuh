@@ -415,16 +415,6 @@ DEVICE void multiply_bf16(float (&d)[64], uint64_t a, uint64_t b, int first, int
     for (int k = 0; k < 2; k++) wgmma_m64n128k16_bf16(d, a + 2 * (first + k), b + 2 * (first + k), accumulate | k);
 }
 
-DEVICE void chain_begin(float (&d)[64]) {
-    wgmma_pin(d);
-    wgmma_fence();
-}
-DEVICE void chain_end(float (&d)[64]) {
-    wgmma_commit();
-    wgmma_wait<0>();
-    wgmma_pin(d);
-}
-
 static const int PLANE = FUSED_PLANE_BYTES / 16; /* in descriptors' units */
 
 /* Adds a block's sums, unscaled. `row`: the thread's first of the tile's n. */

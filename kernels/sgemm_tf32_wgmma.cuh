@@ -16,6 +16,7 @@
 
 #include "epilogue.cuh"
 #include "ptx_tf32_sm90.cuh"
+#include "ring.cuh"
 #include "tf32.h"
 #include "tf32_args.h"
 #include "tf32_place.h"
@@ -41,19 +42,6 @@ template <int BM, int BN> struct tile {
     /* Between two sums a warpgroup keeps to its own barriers: one two phases behind would look as if it were ready. */
     static_assert(STAGES % EVERY == 0, "every stage's barrier is of one warpgroup");
 };
-
-/* Barriers of the ring of stages: a full one is read by the consumers, an empty one filled by the producer. */
-struct ring {
-    uint64_t *full, *empty;
-    int stage, parity;
-};
-
-template <int STAGES> DEVICE void advance(struct ring *ring) {
-    if (++ring->stage == STAGES) {
-        ring->stage = 0;
-        ring->parity ^= 1;
-    }
-}
 
 /* One piece of work: a tile of one split of one matrix. */
 struct work {

@@ -60,17 +60,6 @@ DEVICE void multiply_planes(float (&d)[64], const uint8_t *n_side, const uint8_t
     }
 }
 
-DEVICE void chain_begin(float (&d)[64]) {
-    wgmma_pin(d);
-    wgmma_fence();
-}
-
-DEVICE void chain_end(float (&d)[64]) {
-    wgmma_commit();
-    wgmma_wait<0>();
-    wgmma_pin(d);
-}
-
 /* One stage: six products of planes, the small ones first. */
 DEVICE void multiply_bf16x6(float (&acc)[2][64], float (&sum)[64], const uint8_t *stage, int warpgroup) {
     static const int UNIT = 3 * SPLIT_PLANE_BYTES;

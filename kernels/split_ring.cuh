@@ -6,23 +6,11 @@
 #define FASTGEMM_SPLIT_RING_CUH
 
 #include "ptx_sm90.cuh"
+#include "ring.cuh"
 #include "split.cuh"
 #include "tile.cuh"
 
 static const int CONSUMERS = 2, WARPGROUP = 128;
-
-/* Barriers of the ring of stages: a full one is read by the consumers, an empty one filled by the producer. */
-struct ring {
-    uint64_t *full, *empty;
-    int stage, parity;
-};
-
-template <int STAGES> DEVICE void advance(struct ring *ring) {
-    if (++ring->stage == STAGES) {
-        ring->stage = 0;
-        ring->parity ^= 1;
-    }
-}
 
 /* One piece of work: a tile of one split of one matrix. */
 struct work {
