@@ -1,5 +1,6 @@
 /* The fused family's kernels: the product, and what looks after it whether that will do. */
 #include "sgemm_fused.cuh"
+#include "split_rows.cuh"
 
 /* Shared memory, its barriers and notes as they have to be at first. */
 DEVICE struct fused_ring make_ring(float *memory) {
