@@ -143,6 +143,26 @@ DEVICE struct output output_of(const struct gemm_args &args, int split, int batc
     return o;
 }
 
+/* Four neighbours, of which `count` are there; aligned ones at once. */
+DEVICE void load_quad(float (&x)[4], const float *from, int count, bool aligned) {
+    if (aligned && count >= 4) {
+        *(float4 *)x = *(const float4 *)from;
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++) x[i] = i < count ? from[i] : 0.0f;
+    }
+}
+
+DEVICE void store_quad(float *to, const float (&x)[4], int count, bool aligned) {
+    if (aligned && count >= 4) {
+        *(float4 *)to = make_float4(x[0], x[1], x[2], x[3]);
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            if (i < count) to[i] = x[i];
+    }
+}
+
 /* Straight from the registers, 64 bytes of a column at a time. */
 template <int TM, int TN>
 DEVICE void store_quads(const struct gemm_args &args, const struct output &o, const float (&acc)[TN][TM], int m0,

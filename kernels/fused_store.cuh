@@ -6,25 +6,6 @@
 
 #include "fused_ring.cuh"
 
-DEVICE void load_quad(float (&x)[4], const float *from, int count, bool aligned) {
-    if (aligned && count >= 4) {
-        *(float4 *)x = *(const float4 *)from;
-    } else {
-#pragma unroll
-        for (int i = 0; i < 4; i++) x[i] = i < count ? from[i] : 0.0f;
-    }
-}
-
-DEVICE void store_quad(float *to, const float (&x)[4], int count, bool aligned) {
-    if (aligned && count >= 4) {
-        *(float4 *)to = make_float4(x[0], x[1], x[2], x[3]);
-    } else {
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            if (i < count) to[i] = x[i];
-    }
-}
-
 /* A thread holds eight neighbouring m of each 32, for two neighbouring n; m, n: its first. */
 template <int ADD_C>
 DEVICE void store_sums(const struct gemm_args &g, const struct output &o, const float (&acc)[64], int m, int n) {

@@ -177,6 +177,31 @@ template <class LOADER, int BLOCKS, bool TURN = false> struct mma_fragments {
     }
 };
 
+/* Fills all stages but one. A slice's last k tiles come first: the main loop then has whole ones, well inside. */
+template <int BK, int STAGES, class LOADER_A, class LOADER_B>
+DEVICE void copy_last_tiles(LOADER_A &load_a, LOADER_B &load_b, int k_count, int thread) {
+    static const uint32_t STAGE_BYTES = LOADER_A::STAGE_BYTES + LOADER_B::STAGE_BYTES;
+    const int k_tiles = (k_count + BK - 1) / BK;
+#pragma unroll 1
+    for (int stage = 0; stage < STAGES - 1; stage++) {
+        const int k_tile = k_tiles - 1 - stage, count = min(BK, k_count - k_tile * BK);
+        if (k_tile >= 0) {
+            load_a.copy_exactly(k_tile, count, thread, stage * STAGE_BYTES);
+            load_b.copy_exactly(k_tile, count, thread, stage * STAGE_BYTES);
+        }
+        cp_async_commit();
+    }
+}
+
+/* Copy `i` of both operands' next k tile. */
+template <class LOADER_A, class LOADER_B>
+DEVICE void copy_one(LOADER_A &load_a, LOADER_B &load_b, uint32_t write, int i, bool yes) {
+    if (i < LOADER_A::COUNT)
+        load_a.copy(write, i, yes);
+    else
+        load_b.copy(write, i - LOADER_A::COUNT, yes);
+}
+
 /* The results of four blocks that were taken from the `turn`-th on. */
 DEVICE void four_in_order(float &x0, float &x1, float &x2, float &x3, int turn) {
     const float x[4] = {x0, x1, x2, x3};

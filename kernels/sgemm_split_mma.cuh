@@ -74,18 +74,8 @@ template <int BM, int BN, int BK, int TM, int TN, int STAGES, int LOAD_A, int LO
     uint32_t read, write;
     float scale_a[TM / 2], scale_b[TN]; /* of the rows of this lane's fragments */
 
-    /* The slice's last k tiles come first: the main loop then has whole ones, well inside the operands. */
     DEVICE_MEMBER void start(int k_count, int thread) {
-        const int k_tiles = (k_count + BK - 1) / BK;
-#pragma unroll 1
-        for (int stage = 0; stage < STAGES - 1; stage++) {
-            const int k_tile = k_tiles - 1 - stage, count = min(BK, k_count - k_tile * BK);
-            if (k_tile >= 0) {
-                load_a.copy_exactly(k_tile, count, thread, stage * STAGE_BYTES);
-                load_b.copy_exactly(k_tile, count, thread, stage * STAGE_BYTES);
-            }
-            cp_async_commit();
-        }
+        copy_last_tiles<BK, STAGES>(load_a, load_b, k_count, thread);
         read = 0;
         write = (STAGES - 1) * STAGE_BYTES;
     }
@@ -95,12 +85,7 @@ template <int BM, int BN, int BK, int TM, int TN, int STAGES, int LOAD_A, int LO
         cp_async_wait<STAGES - 3>();
         __syncthreads();
 #pragma unroll
-        for (int i = 0; i < COPIES; i++) {
-            if (i < loader_a::COUNT)
-                load_a.copy(write, i, copies);
-            else
-                load_b.copy(write, i - loader_a::COUNT, copies);
-        }
+        for (int i = 0; i < COPIES; i++) copy_one(load_a, load_b, write, i, copies);
         cp_async_commit();
     }
 

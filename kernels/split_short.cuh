@@ -82,10 +82,7 @@ DEVICE void store_short(const struct split_output &o, const float (&acc)[2][64],
         for (int quad = 0; quad < QUADS; quad++) {
             const float4 inverse_m = *(const float4 *)(scales_m + quad * 16);
             const float factors[4] = {inverse_m.x, inverse_m.y, inverse_m.z, inverse_m.w};
-            float x[4];
-#pragma unroll
-            for (int i = 0; i < 4; i++) x[i] = o.s.alpha * (sum_of(acc, row, quad, i) * inverse_n[row] * factors[i]);
-            store_quad<1>(d + quad * 16, x, 4, o.past_l2);
+            store_unscaled(o, d, acc, row, quad, inverse_n[row], factors);
         }
     }
 }

@@ -66,25 +66,11 @@ DEVICE struct split_output split_output_of(const struct split_args &args, const 
 }
 
 /* Four neighbours along m, or those of the first `count` that there are. */
-template <int ALIGNED> DEVICE void load_quad(float (&x)[4], const float *from, int count) {
-    if (ALIGNED && count >= 4) {
-        *(float4 *)x = *(const float4 *)from;
-    } else {
-#pragma unroll
-        for (int i = 0; i < 4; i++) x[i] = i < count ? from[i] : 0.0f;
-    }
-}
-
 template <int ALIGNED> DEVICE void store_quad(float *to, const float (&x)[4], int count, bool past_l2) {
-    if (ALIGNED && count >= 4 && past_l2) {
+    if (ALIGNED && count >= 4 && past_l2)
         st_global_cs((float4 *)to, make_float4(x[0], x[1], x[2], x[3]));
-    } else if (ALIGNED && count >= 4) {
-        *(float4 *)to = make_float4(x[0], x[1], x[2], x[3]);
-    } else {
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            if (i < count) to[i] = x[i];
-    }
+    else
+        store_quad(to, x, count, ALIGNED != 0);
 }
 
 /* Undoes scales that lie near 1, or near each other: in place, so that the registers of the scales are free again. */
@@ -114,7 +100,7 @@ DEVICE void store_plain(const struct split_output &o, const float (&acc)[2][64],
             float x[BATCH][4];
 #pragma unroll
             for (int i = 0; i < BATCH; i++)
-                if (ADD_C) load_quad<ALIGNED>(x[i], c + (batch + i) * 16, there ? m - (batch + i) * 16 : 0);
+                if (ADD_C) load_quad(x[i], c + (batch + i) * 16, there ? m - (batch + i) * 16 : 0, ALIGNED != 0);
 #pragma unroll
             for (int i = 0; i < 4 * BATCH; i++) {
                 const float value = o.s.alpha * sum_of(acc, row, batch + i / 4, i % 4);
@@ -129,7 +115,16 @@ DEVICE void store_plain(const struct split_output &o, const float (&acc)[2][64],
     }
 }
 
-/* Whole tiles that replace C, unscaled on their way: the stores begin at once. */
+/* A whole quad that replaces C, unscaled on its way. `d`: of the row. */
+DEVICE void store_unscaled(const struct split_output &o, float *d, const float (&acc)[2][64], int row, int quad,
+                           float inverse_n, const float (&inverse_m)[4]) {
+    float x[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) x[i] = o.s.alpha * (sum_of(acc, row, quad, i) * inverse_n * inverse_m[i]);
+    store_quad<1>(d + quad * 16, x, 4, o.past_l2);
+}
+
+/* Whole tiles of them: the stores begin at once. */
 DEVICE void store_inside(const struct split_output &o, const float (&acc)[2][64], const float (&inverse_m)[QUADS][4],
                          const float (&inverse_n)[2]) {
 #pragma unroll
@@ -137,11 +132,7 @@ DEVICE void store_inside(const struct split_output &o, const float (&acc)[2][64]
         float *d = o.d + (o.n + 8 * row) * o.ldd + o.m;
 #pragma unroll
         for (int quad = 0; quad < QUADS; quad++) {
-            float x[4];
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                x[i] = o.s.alpha * (sum_of(acc, row, quad, i) * inverse_n[row] * inverse_m[quad][i]);
-            store_quad<1>(d + quad * 16, x, 4, o.past_l2);
+            store_unscaled(o, d, acc, row, quad, inverse_n[row], inverse_m[quad]);
         }
     }
 }

@@ -212,6 +212,15 @@ static bool find_part(struct search *s, const struct gemm_problem *p, const stru
     return false;
 }
 
+/* Whether a variant may be chosen where the user forces none. */
+static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
+    /* Where cuBLAS may use TF32, no fp32 kernel is a match for it. */
+    if (p->cublas_tf32 && v->contract != CONTRACT_TF32) return false;
+    /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
+    if (gemm_family_split_mma(v->family) && d->arch != 80) return false;
+    return v->family != FAMILY_FUSED || p->k >= FUSED_ROUTED_K;
+}
+
 /* The cheapest variant with its split, none where no variant's conditions hold. */
 static void choose(struct gemm_plan *best, const struct gemm_problem *p, const struct gemm_device *d,
                    const struct toggles *t, const struct gemm_limits *limits) {
@@ -219,12 +228,7 @@ static void choose(struct gemm_plan *best, const struct gemm_problem *p, const s
     struct loaders load = {gemm_loader_a(p), gemm_loader_b(p)};
     for (int i = 0; i < VARIANT_COUNT; i++) {
         search.variant = &gemm_variants[i];
-        if (t->kernel >= 0 && t->kernel != i) continue;
-        /* Where cuBLAS may use TF32, no fp32 kernel is a match for it, but one that the user forces. */
-        if (t->kernel < 0 && p->cublas_tf32 && search.variant->contract != CONTRACT_TF32) continue;
-        /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
-        if (t->kernel < 0 && d->arch != 80 && gemm_family_split_mma(search.variant->family)) continue;
-        if (t->kernel < 0 && p->k < FUSED_ROUTED_K && search.variant->family == FAMILY_FUSED) continue;
+        if (t->kernel >= 0 ? t->kernel != i : !may_be_chosen(search.variant, p, d)) continue;
         if (!variant_fits(search.variant, p, d, load)) continue;
         if (find_part(&search, p, d, t, limits)) consider_variant(&search, d, t, limits);
     }
