@@ -163,7 +163,7 @@ def judge(name, ours, theirs, verbose):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--library", default=os.path.join(HERE, "..", "build", "release", "libfastgemm.so"))
+    parser.add_argument("--library", dest="preloaded", default=os.path.join(HERE, "..", "build", "release", "libfastgemm.so"))
     parser.add_argument("--kernel", default=KERNELS)
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--sizes", default=",".join("x".join(map(str, s)) for s in SIZES))
@@ -180,7 +180,7 @@ def main():
     with contextlib.ExitStack() as stack:
         logs = {kernel: stack.enter_context(tempfile.NamedTemporaryFile("r")) for kernel in kernels}
         plain = start(arguments, {})
-        workers = {name: start_preloaded(given.library, name, arguments, logs[name].name) for name in kernels}
+        workers = {name: start_preloaded(given.preloaded, name, arguments, logs[name].name) for name in kernels}
         theirs = answer(plain)
         ours = {name: answer_preloaded(workers[name], name, logs[name]) for name in kernels}
     good = [judge(kernel, cases, theirs, True) for kernel, cases in ours.items()]

@@ -657,7 +657,7 @@ def judge_ddp(result, runs, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", help="libfastgemm.so (default: as scripts/fastgemm finds it)")
+    parser.add_argument("--library", dest="preloaded", help="libfastgemm.so (default: as scripts/fastgemm finds it)")
     parser.add_argument("--only", default="pytorch,cupy,jax,ddp", help="which frameworks, separated by commas")
     parser.add_argument("--case", action="append", default=[], help="only the cases of these names")
     parser.add_argument("--no-time", dest="time", action="store_false", help="check results and counts only")
@@ -670,8 +670,8 @@ def main():
         return worker(options.worker, options.case)
     if options.ddp_worker:
         return ddp_worker(options.ddp_worker)
-    if options.library:
-        os.environ["FASTGEMM_LIBRARY"] = os.path.abspath(options.library)
+    if options.preloaded:
+        os.environ["FASTGEMM_LIBRARY"] = os.path.abspath(options.preloaded)
     folder, results = tempfile.mkdtemp(prefix="frameworks."), {}
     for key in options.only.split(","):
         results[key] = run_ddp(options, folder) if key == "ddp" else run_framework(key, options, folder)

@@ -141,7 +141,7 @@ def at_once(calls):
 
 
 def trainers_of(given, log):
-    preload = {"LD_PRELOAD": os.path.abspath(given.library), "FASTGEMM_LOG": "summary", "FASTGEMM_LOG_FILE": log}
+    preload = {"LD_PRELOAD": os.path.abspath(given.preloaded), "FASTGEMM_LOG": "summary", "FASTGEMM_LOG_FILE": log}
     kinds = {"plain": {}, "preloaded": preload, "noise": {"TRAIN_REVERSED": "1"}, "tf32": {"TRAIN_TF32": "1"}}
     return {name: Trainer(**kinds[name]) for name in ["plain", "preloaded"] + [x for x in given.also.split(",") if x]}
 
@@ -270,7 +270,7 @@ def read(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", default=os.path.join(HERE, "..", "build", "release", "libfastgemm.so"))
+    parser.add_argument("--library", dest="preloaded", default=os.path.join(HERE, "..", "build", "release", "libfastgemm.so"))
     parser.add_argument("--steps", type=int, default=10, help="of a turn")
     parser.add_argument("--rounds", type=int, default=10, help="turns of each process, at most")
     parser.add_argument("--seconds", type=float, default=math.inf, help="no round begins later")
@@ -284,8 +284,8 @@ def main():
     given = parser.parse_args()
     if given.worker:
         return worker()
-    if not given.draw and not os.path.exists(given.library):
-        parser.error(f"--library: {given.library} is not there")
+    if not given.draw and not os.path.exists(given.preloaded):
+        parser.error(f"--library: {given.preloaded} is not there")
     result = read(given.draw) if given.draw else train(given)
     report(result)
     if given.svg:

@@ -447,7 +447,7 @@ def run_products(verdict, plain, ours):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", help="libfastgemm.so (default: as scripts/fastgemm finds it)")
+    parser.add_argument("--library", dest="preloaded", help="libfastgemm.so (default: as scripts/fastgemm finds it)")
     parser.add_argument("--steps", type=int, default=50, help="of training (default 50)")
     parser.add_argument("--out", help="write everything measured, as JSON")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -457,8 +457,8 @@ def main():
         return worker()
     if options.cupy_worker:
         return cupy_worker()
-    if options.library:
-        os.environ["FASTGEMM_LIBRARY"] = os.path.abspath(options.library)
+    if options.preloaded:
+        os.environ["FASTGEMM_LIBRARY"] = os.path.abspath(options.preloaded)
     started = time.time()
     verdict = Verdict()
     launch = [os.path.join(HERE, "fastgemm"), "run"]
