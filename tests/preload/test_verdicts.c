@@ -54,10 +54,13 @@ static void test_forwarded_at_once(void **state) {
     check_forwarded(&call, ASKED);
     check_forwarded(&call, NOT_ASKED);
     call.op_a = CUBLAS_OP_N;
-    call.n--;
-    check_forwarded(&call, ASKED);
-    check_forwarded(&call, NOT_ASKED);
-    call.n++;
+    int64_t *const sizes[] = {&call.m, &call.n, &call.k};
+    for (int i = 0; i < 3; i++) {
+        --*sizes[i];
+        check_forwarded(&call, ASKED);
+        check_forwarded(&call, NOT_ASKED);
+        ++*sizes[i];
+    }
     call.handle = new_handle(); /* the same device: what holds for one handle holds for the other */
     check_forwarded(&call, NOT_ASKED);
     assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);

@@ -68,6 +68,15 @@ static void without_room_for_planes_another_kernel_runs(void **state) {
     assert_int_equal(plan_on_hopper(cube(4096), -1).variant->family, FAMILY_SIMT);
 }
 
+/* Of a short K its accuracy does not hold for all sizes. */
+static void a_short_k_is_not_split_on_its_way(void **state) {
+    (void)state;
+    assert_int_equal(plan_on_hopper(problem_of(GEMM_OP_N, GEMM_OP_N, 4096, 4096, 2048), MIB).variant->family,
+                     FAMILY_FUSED);
+    assert_int_equal(plan_on_hopper(problem_of(GEMM_OP_N, GEMM_OP_N, 4096, 4096, 2047), MIB).variant->family,
+                     FAMILY_SIMT);
+}
+
 /* Where there is more to read than to multiply, operands are split on their way. */
 static void huge_k_is_read_once(void **state) {
     (void)state;
@@ -135,6 +144,7 @@ int main(void) {
         cmocka_unit_test(ieee_rules_them_out),
         cmocka_unit_test(less_room_means_chunks),
         cmocka_unit_test(without_room_for_planes_another_kernel_runs),
+        cmocka_unit_test(a_short_k_is_not_split_on_its_way),
         cmocka_unit_test(huge_k_is_read_once),
         cmocka_unit_test(sums_with_c_wait_in_scratch),
         cmocka_unit_test(no_slice_is_longer_than_measured),
