@@ -296,8 +296,7 @@ template <int CHOICE, int LOADER, int SIDE> struct converter {
             }
             const uint32_t stage = stage_of<CHOICE>(ring, SIDE);
             store(args, ring.shared, x, scale, stage + even, stage + odd);
-            __syncwarp();
-            if (thread() % 32 == 0) mbarrier_arrive(full_barrier<CHOICE>(ring));
+            mbarrier_arrive(full_barrier<CHOICE>(ring));
         }
     }
 };

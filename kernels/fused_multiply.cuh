@@ -59,13 +59,12 @@ DEVICE void consume_fp16(float (&acc)[64], float (&sum)[64], const struct fused_
         multiply_f16<2>(sum, n_side, m_side, 2, 0);
         chain_end(sum);
     }
-    __syncwarp(); /* its scales of blocks before have been read, too */
-    if (thread % 32 == 0) mbarrier_arrive(empty_barrier<FUSED_DONE>(ring));
+    mbarrier_arrive(empty_barrier<FUSED_DONE>(ring)); /* its scales of blocks before have been read, too */
     add_unscaled(acc, sum, ring, thread, row);
 }
 
 DEVICE void consume_bf16(float (&acc)[64], float (&sum)[64], const struct fused_ring &ring, uint64_t n_side,
-                         uint64_t m_side, int thread) {
+                         uint64_t m_side) {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         chain_begin(sum);
@@ -76,7 +75,7 @@ DEVICE void consume_bf16(float (&acc)[64], float (&sum)[64], const struct fused_
         multiply_bf16(sum, n_side, m_side + PLANE, 2 * half, 1);
         multiply_bf16(sum, n_side, m_side, 2 * half, 1);
         chain_end(sum);
-        if (half == 1 && thread % 32 == 0) mbarrier_arrive(empty_barrier<FUSED_WIDE>(ring));
+        if (half == 1) mbarrier_arrive(empty_barrier<FUSED_WIDE>(ring));
 #pragma unroll
         for (int i = 0; i < 64; i++) acc[i] += sum[i];
     }
@@ -119,8 +118,7 @@ DEVICE void consume_exact(float (&acc)[64], float (&low)[64], const struct fused
             mbarrier_wait(full_barrier<FUSED_EXACT>(*ring), parity_of<FUSED_EXACT>(*ring));
             multiply_exact(sum, stage_of<FUSED_EXACT>(*ring, 1), stage_of<FUSED_EXACT>(*ring, 0) + half * 64 * 128,
                            place, lane);
-            __syncwarp();
-            if (lane == 0) mbarrier_arrive(empty_barrier<FUSED_EXACT>(*ring));
+            mbarrier_arrive(empty_barrier<FUSED_EXACT>(*ring));
             ring->count++;
         }
 #pragma unroll
@@ -144,7 +142,7 @@ DEVICE void consume_all(float (&acc)[64], const struct fused_work &w, struct fus
         const uint64_t m_side = wgmma_descriptor_128(stage_of<CHOICE>(*ring, 0), 1024);
         const uint64_t n_side = wgmma_descriptor_128(stage_of<CHOICE>(*ring, 1) + warpgroup * 64 * 128, 1024);
         if (CHOICE == FUSED_WIDE)
-            consume_bf16(acc, sum, *ring, n_side, m_side, thread);
+            consume_bf16(acc, sum, *ring, n_side, m_side);
         else
             consume_fp16<FINE>(acc, sum, *ring, n_side, m_side, thread, row);
     }

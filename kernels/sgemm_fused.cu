@@ -11,8 +11,8 @@ DEVICE struct fused_ring make_ring(float *memory) {
     if (thread < 4) ((float *)(shared + FUSED_FLAGS_AT))[thread] = 0;
     if (thread == 0) {
         for (int i = 0; i < FUSED_STAGES; i++) {
-            mbarrier_init(barriers + i, 2 * WARPGROUP / 32); /* a warp each */
-            mbarrier_init(barriers + FUSED_STAGES + i, CONSUMERS * WARPGROUP / 32);
+            mbarrier_init(barriers + i, 2 * WARPGROUP);
+            mbarrier_init(barriers + FUSED_STAGES + i, CONSUMERS * WARPGROUP);
         }
         fence_barrier_init();
     }
