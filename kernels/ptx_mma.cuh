@@ -33,29 +33,27 @@ DEVICE uint32_t round_to_tf32(float x) {
 }
 
 /* What the tensor core sees of an operand. */
-DEVICE double sim_tf32(uint64_t pair, int high) {
+SIM_INNER DEVICE double sim_tf32(uint64_t pair, int high) {
     return __uint_as_float((uint32_t)(pair >> 32 * high) & 0xffffe000u);
 }
 
 /* Its sum of exact products, cut off after 24 bits. */
-DEVICE float sim_truncated(double sum) {
+SIM_INNER DEVICE float sim_truncated(double sum) {
     const float nearest = (float)sum;
     return fabs((double)nearest) > fabs(sum) && !isinf(sum) ? nextafterf(nearest, 0.0f) : nearest;
 }
 
-DEVICE void mma_m16n8k8_tf32(float &d0, float &d1, float &d2, float &d3, const uint32_t (&a)[4],
+SIM_INNER DEVICE void mma_m16n8k8_tf32(float &d0, float &d1, float &d2, float &d3, const uint32_t (&a)[4],
                              const uint32_t (&b)[2]) {
     const int g = sim_lane() / 4, c = sim_lane() % 4;
     float *const d[2][2] = {{&d0, &d1}, {&d2, &d3}};
     double rows[2][8], columns[8][2];
-    for (int half = 0; half < 2; half++) {
-        sim_warp_meet("mma", 0xffffffffu, a[2 * half] | (uint64_t)a[2 * half + 1] << 32);
-        for (int k = 0; k < 4; k++)
-            for (int r = 0; r < 2; r++) rows[r][4 * half + k] = sim_tf32(sim_warp_value(4 * g + k), r);
-    }
-    sim_warp_meet("mma", 0xffffffffu, b[0] | (uint64_t)b[1] << 32);
+    const uint64_t mine[3] = {a[0] | (uint64_t)a[1] << 32, a[2] | (uint64_t)a[3] << 32, b[0] | (uint64_t)b[1] << 32};
+    sim_warp_meet("mma", 0xffffffffu, mine, 3);
     for (int k = 0; k < 8; k++)
-        for (int j = 0; j < 2; j++) columns[k][j] = sim_tf32(sim_warp_value(4 * (2 * c + j) + k % 4), k / 4);
+        for (int r = 0; r < 2; r++) rows[r][k] = sim_tf32(sim_warp_values(4 * g + k % 4)[k / 4], r);
+    for (int k = 0; k < 8; k++)
+        for (int j = 0; j < 2; j++) columns[k][j] = sim_tf32(sim_warp_values(4 * (2 * c + j) + k % 4)[2], k / 4);
     for (int r = 0; r < 2; r++)
         for (int j = 0; j < 2; j++) {
             double sum = *d[r][j];

@@ -68,17 +68,19 @@ static bool warp_complete(int first, const struct sim_thread *self) {
     for (int lane = 0; lane < 32 && first + lane < sim_cta.thread_count; lane++) {
         const struct sim_thread *t = &sim_cta.threads[first + lane];
         if (!(self->mask >> lane & 1) || t == self) continue;
-        if (t->state != THREAD_IN_WARP || t->mask != self->mask || strcmp(t->operation, self->operation)) return false;
+        if (t->state != THREAD_IN_WARP || t->mask != self->mask) return false;
+        if (t->operation != self->operation && strcmp(t->operation, self->operation) != 0) return false;
     }
     return true;
 }
 
-void sim_warp_meet(const char *operation, unsigned mask, uint64_t value) {
+void sim_warp_meet(const char *operation, unsigned mask, const uint64_t *values, int words) {
     struct sim_thread *self = sim_cta.self;
     int index = (int)(self - sim_cta.threads), first = index / 32 * 32;
     self->operation = operation;
     self->mask = mask;
-    self->value[++self->warp_operations % 2] = value;
+    self->warp_operations++;
+    for (int i = 0; i < words; i++) self->value[self->warp_operations % 2][i] = values[i];
     if (!(mask >> index % 32 & 1))
         sim_thread_fault(cudaErrorLaunchFailure, "%s without its own lane in the mask", operation);
     if (!warp_complete(first, self)) {
@@ -89,9 +91,10 @@ void sim_warp_meet(const char *operation, unsigned mask, uint64_t value) {
         if (mask >> lane & 1) sim_cta.threads[first + lane].state = THREAD_READY;
 }
 
-uint64_t sim_warp_value(int lane) {
+const uint64_t *sim_warp_values(int lane) {
+    static const uint64_t nothing[SIM_WARP_WORDS];
     int index = (int)(sim_cta.self - sim_cta.threads) / 32 * 32 + lane;
-    if (index >= sim_cta.thread_count) return 0;
+    if (index >= sim_cta.thread_count) return nothing;
     return sim_cta.threads[index].value[sim_cta.self->warp_operations % 2];
 }
 

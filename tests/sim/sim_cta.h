@@ -26,6 +26,8 @@ struct sim_copies {
     int first_group, groups, group_capacity;
 };
 
+enum { SIM_WARP_WORDS = 3 }; /* an mma.sync brings most: four words of 32 bits of A and two of B */
+
 enum sim_thread_state { THREAD_READY, THREAD_AT_BARRIER, THREAD_IN_WARP, THREAD_EXITED };
 
 struct sim_thread {
@@ -34,7 +36,7 @@ struct sim_thread {
     enum sim_thread_state state;
     const char *operation; /* the warp operation it waits in */
     unsigned mask;
-    uint64_t value[2]; /* brought to warp operations, by turns: one that runs ahead overwrites nothing */
+    uint64_t value[2][SIM_WARP_WORDS]; /* brought to warp operations, by turns: who runs ahead overwrites nothing */
     unsigned warp_operations;
     struct sim_copies copies;
 };

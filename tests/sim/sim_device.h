@@ -32,9 +32,9 @@ const struct sim_position *sim_self(void) __attribute__((const));
 void *sim_shared_memory(void);
 void sim_register_kernel(void (*kernel)(void **argv), const char *name, int max_threads, size_t argument_bytes);
 void sim_cta_barrier(void);
-/* Meets the lanes of `mask`; afterwards sim_warp_value gives what each of them brought. */
-void sim_warp_meet(const char *operation, unsigned mask, uint64_t value);
-uint64_t sim_warp_value(int lane);
+/* Meets the lanes of `mask`, each with `words` values (3 at most); sim_warp_values is what `lane` brought last. */
+void sim_warp_meet(const char *operation, unsigned mask, const uint64_t *values, int words);
+const uint64_t *sim_warp_values(int lane);
 void sim_cp_async(void *shared, const void *global, int width, int bytes);
 void sim_cp_async_commit(void);
 void sim_cp_async_wait(int pending);
@@ -49,6 +49,9 @@ void sim_watch_vector(const void *to, const void *from, int width);
         sim_register_kernel(name, #name, threads, argument_bytes);                                                     \
     }
 
+/* The innermost loops of mma.sync: their sanitizer checks, of local arrays alone, would be most of the tests' time. */
+#define SIM_INNER __attribute__((no_sanitize("address", "undefined")))
+
 #define threadIdx (sim_self()->thread)
 #define blockIdx  (sim_self()->block)
 #define blockDim  (sim_self()->block_dim)
@@ -59,7 +62,7 @@ static inline void __syncthreads(void) {
     sim_cta_barrier();
 }
 static inline void __syncwarp(unsigned mask = 0xffffffffu) {
-    sim_warp_meet("__syncwarp", mask, 0);
+    sim_warp_meet("__syncwarp", mask, NULL, 0);
 }
 static inline void __threadfence(void) {}
 static inline void __threadfence_block(void) {}
@@ -196,8 +199,8 @@ template <class T> static inline T sim_shuffle(const char *operation, unsigned m
     static_assert(sizeof(T) <= 8, "a shuffle moves at most 8 bytes");
     uint64_t raw = 0;
     memcpy(&raw, &value, sizeof value);
-    sim_warp_meet(operation, mask, raw);
-    raw = sim_warp_value(from);
+    sim_warp_meet(operation, mask, &raw, 1);
+    raw = *sim_warp_values(from);
     memcpy(&value, &raw, sizeof value);
     return value;
 }
@@ -219,10 +222,11 @@ template <class T> static inline T __shfl_up_sync(unsigned mask, T value, int by
 }
 
 static inline unsigned __ballot_sync(unsigned mask, int predicate) {
-    sim_warp_meet("__ballot_sync", mask, predicate != 0);
+    const uint64_t vote = predicate != 0;
+    sim_warp_meet("__ballot_sync", mask, &vote, 1);
     unsigned votes = 0;
     for (int lane = 0; lane < 32; lane++)
-        if (mask >> lane & 1 && sim_warp_value(lane)) votes |= 1u << lane;
+        if (mask >> lane & 1 && *sim_warp_values(lane)) votes |= 1u << lane;
     return votes;
 }
 static inline int __any_sync(unsigned mask, int predicate) {
