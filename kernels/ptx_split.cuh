@@ -69,8 +69,7 @@ DEVICE void mma_m8n8k4_f64(double (&d)[2], double a, double b) {
     sim_warp_meet("mma", 0xffffffffu, mine, 2);
     for (int k = 0; k < 4; k++) row[k] = sim_bits<double>(sim_warp_values(4 * g + k)[0]);
     for (int j = 0; j < 2; j++)
-        for (int k = 0; k < 4; k++)
-            d[j] = fma(row[k], sim_bits<double>(sim_warp_values(4 * (2 * c + j) + k)[1]), d[j]);
+        for (int k = 0; k < 4; k++) d[j] = fma(row[k], sim_bits<double>(sim_warp_values(4 * (2 * c + j) + k)[1]), d[j]);
 }
 
 #else
