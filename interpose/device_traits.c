@@ -6,6 +6,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include "../kernels/driver.h"
+
 /* Of an SM. Data sheets: the A100's has half of those of later chips. */
 static int fp32_lanes(int arch) {
     return arch == 80 ? 64 : 128;
@@ -43,7 +45,7 @@ static atomic_bool too_old;
 int device_current(void) {
     int device = -1;
     if (atomic_load_explicit(&too_old, memory_order_relaxed)) return -1;
-    if (cudaGetDevice(&device) == cudaSuccess) return device;
+    if (driver_current_device(&device) == cudaSuccess) return device;
     cudaGetLastError(); /* not the program's error: it must not find it */
     return -1;
 }

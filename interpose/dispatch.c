@@ -6,6 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "../kernels/driver.h"
 #include "../kernels/launch.h"
 #include "../policy/measured.h"
 #include "../policy/plan_args.h"
@@ -129,7 +130,7 @@ static enum gemm_reason find_place(struct place *place, const struct gemm_call *
 
 static enum gemm_reason ask_capture(cudaStream_t stream, bool *capturing) {
     enum cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-    if (cudaStreamIsCapturing(stream, &status) != cudaSuccess) {
+    if (driver_capture_status(stream, &status) != cudaSuccess) {
         cudaGetLastError(); /* not the program's error: it must not find it */
         return REASON_capture;
     }

@@ -1,6 +1,7 @@
 /* From a complete struct gemm_args to kernel launches. */
 #include "launch.h"
 
+#include "driver.h"
 #include "split.h"
 
 #ifdef FASTGEMM_HOPPER
@@ -91,8 +92,9 @@ static int launch_chunk(enum gemm_family family, enum gemm_loader a, enum gemm_l
                         void *stream) {
     struct split_args split = {.gemm = *args, .a_along_k = a == LOAD_K4, .b_along_k = b == LOAD_K4};
     char *scratch = (char *)args->partial;
-    int64_t planes = split_scratch_bytes(args->m, args->n, args->k, args->batch);
-    split.gemm.partial = args->splits > 1 ? (float *)(scratch + planes) : NULL;
+    split.gemm.partial = NULL;
+    if (args->splits > 1)
+        split.gemm.partial = (float *)(scratch + split_scratch_bytes(args->m, args->n, args->k, args->batch));
     return split_launch(split, family == FAMILY_FP16X3 ? SPLIT_FP16X3 : SPLIT_BF16X6, scratch, args->ctas, stream);
 }
 #endif
@@ -125,7 +127,7 @@ int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, 
     static atomic_bool ready[MAX_DEVICES][VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT];
     int device = 0;
     if (gemm_family_wgmma(variant->family)) return cudaSuccess; /* at its launch */
-    cudaError_t error = cudaGetDevice(&device);
+    cudaError_t error = driver_current_device(&device);
     if (error != cudaSuccess) return error;
     atomic_bool *done = device < MAX_DEVICES ? &ready[device][index_of(variant)][a][b] : NULL;
     if (done && atomic_load_explicit(done, memory_order_acquire)) return cudaSuccess;
@@ -231,7 +233,7 @@ static cudaError_t launch_stream(const struct gemm_variant *v, enum gemm_loader 
     int device = 0, sms = args->ctas;
     cudaError_t error = gemm_launch_prepare(v, a, b);
     if (error == cudaSuccess && sms <= 0) {
-        error = cudaGetDevice(&device);
+        error = driver_current_device(&device);
         if (error == cudaSuccess) error = cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device);
     }
     if (error != cudaSuccess) return error;

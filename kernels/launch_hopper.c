@@ -1,9 +1,11 @@
 /* Kernels made ready once a device, and launched so that each may start while the one before drains. */
 #include "launch_hopper.h"
 
+#include "driver.h"
+
 cudaError_t launch_make_ready(atomic_int *known, cudaError_t (*load)(int device, int *sm_count), int *sm_count) {
     int device = 0;
-    cudaError_t error = cudaGetDevice(&device);
+    cudaError_t error = driver_current_device(&device);
     if (error != cudaSuccess) return error;
     *sm_count = device < LAUNCH_DEVICES ? atomic_load_explicit(&known[device], memory_order_acquire) : 0;
     if (*sm_count) return cudaSuccess;

@@ -17,7 +17,7 @@
 #include "routed.h"
 #include "sim_api.h"
 
-enum { KEPT_BLOCKS = 4 }; /* interpose/scratch.c */
+enum { KEPT_BLOCKS = 6, MAY_SETTLE = 4, SETTLES_AFTER = 32 }; /* interpose/scratch.c */
 
 static cublasHandle_t new_handle(cudaStream_t stream) {
     cublasHandle_t made;
@@ -115,6 +115,111 @@ static void test_streams(void **state) {
     assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);
     for (int i = 0; i <= KEPT_BLOCKS; i++) cudaStreamDestroy(stream[i]);
     release(&call);
+}
+
+/* How many events the split call records. */
+static uint64_t events_for(const struct door_call *call) {
+    struct fgsim_counters counters;
+    assert_int_equal(blocks_for(call), 0);
+    fgsim_counters(&counters);
+    return counters.events;
+}
+
+static void settle(const struct door_call *call) {
+    assert_int_equal(blocks_for(call), 1);
+    for (int i = 1; i < SETTLES_AFTER - 1; i++) assert_int_equal(events_for(call), 1);
+}
+
+/* A stream that keeps its block costs no event; a larger block has to settle anew. */
+static void test_settles(void **state) {
+    (void)state;
+    static const float zero = 0;
+    struct door_call small = product(new_handle(NULL), LONG_K), large = product_of(small.handle, 256, 192, LONG_K);
+    small.beta = large.beta = &zero;
+    uint64_t before = live_blocks();
+    settle(&small);
+    setenv("FASTGEMM_SIM_FAIL", "cudaEventRecord", 1);
+    for (int i = 0; i < 3; i++) assert_int_equal(blocks_for(&small), 0);
+    unsetenv("FASTGEMM_SIM_FAIL");
+    assert_int_equal(events_for(&small), 0);
+    check_result(&small, 1);
+    assert_int_equal(blocks_for(&large), 1);
+    assert_int_equal(stream_frees(), 1);
+    assert_int_equal(events_for(&small), 1);
+    check_result(&large, 1);
+    assert_int_equal(cublasDestroy_v2(small.handle), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(live_blocks(), before);
+    release(&small);
+    release(&large);
+}
+
+/*
+ * A settled block is nobody else's, whatever becomes of its stream; there are always places that do not settle. With
+ * the handle all go back, as far as the device can be asked.
+ */
+static void test_settled_and_gone(void **state) {
+    (void)state;
+    enum { STREAMS = KEPT_BLOCKS + 1 };
+    struct door_call call = product(new_handle(NULL), LONG_K);
+    cudaStream_t stream[STREAMS];
+    uint64_t before = live_blocks();
+    for (int i = 0; i < STREAMS; i++) {
+        stream[i] = new_stream();
+        assert_int_equal(cublasSetStream_v2(call.handle, stream[i]), CUBLAS_STATUS_SUCCESS);
+        if (i < KEPT_BLOCKS) settle(&call);
+        assert_int_equal(events_for(&call), i >= MAY_SETTLE);
+    }
+    assert_int_equal(live_blocks(), before + KEPT_BLOCKS);
+    for (int i = 0; i < MAY_SETTLE; i++) {
+        assert_int_equal(cublasSetStream_v2(call.handle, stream[i]), CUBLAS_STATUS_SUCCESS);
+        assert_int_equal(events_for(&call), 0);
+    }
+    for (int i = 0; i < STREAMS; i++) assert_int_equal(cudaStreamDestroy(stream[i]), cudaSuccess);
+    assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(live_blocks(), before);
+    assert_int_equal(cudaPeekAtLastError(), cudaSuccess);
+    release(&call);
+}
+
+/* Where the device cannot be asked whether a settled block is free, nobody gets it. */
+static void test_settled_under_capture(void **state) {
+    (void)state;
+    struct door_call call = product(new_handle(NULL), LONG_K);
+    cudaStream_t captured = new_stream();
+    cudaGraph_t graph;
+    uint64_t before = live_blocks();
+    settle(&call);
+    assert_int_equal(events_for(&call), 0);
+    assert_int_equal(cudaStreamBeginCapture(captured, cudaStreamCaptureModeGlobal), cudaSuccess);
+    assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cudaPeekAtLastError(), cudaSuccess);
+    assert_int_equal(live_blocks(), before + 1);
+    cudaStreamEndCapture(captured, &graph); /* cuBLAS, which waits for the device, would have spoilt it too */
+    cudaGetLastError();
+    cudaStreamDestroy(captured);
+    release(&call);
+}
+
+/* Of a device whose memory is not known 256 MiB are kept, by all handles together; more comes from the pool. */
+static void test_limit(void **state) {
+    (void)state;
+    enum { HANDLES = 128, DEVICE = 2 };
+    cublasHandle_t handles[HANDLES + 1];
+    assert_int_equal(cudaSetDevice(DEVICE), cudaSuccess);
+    uint64_t before = live_blocks();
+    struct door_call call = product(NULL, LONG_K);
+    setenv("FASTGEMM_SIM_FAIL", "cudaMemGetInfo", 1);
+    for (int i = 0; i <= HANDLES; i++) {
+        call.handle = handles[i] = new_handle(NULL);
+        for (int round = 0; round < 2; round++) assert_int_equal(blocks_for(&call), round == 0 || i == HANDLES);
+    }
+    assert_int_equal(cublasDestroy_v2(handles[0]), CUBLAS_STATUS_SUCCESS);
+    for (int round = 0; round < 2; round++) assert_int_equal(blocks_for(&call), round == 0); /* there is room again */
+    for (int i = 1; i <= HANDLES; i++) assert_int_equal(cublasDestroy_v2(handles[i]), CUBLAS_STATUS_SUCCESS);
+    unsetenv("FASTGEMM_SIM_FAIL");
+    release(&call);
+    assert_int_equal(live_blocks(), before);
+    assert_int_equal(cudaSetDevice(0), cudaSuccess);
 }
 
 /* A new stream is another one, also at the address of a destroyed one whose work may still run. */
@@ -471,6 +576,10 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_destroy_forgets),
         cmocka_unit_test(test_kept_and_grown),
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_settles),
+        cmocka_unit_test(test_settled_and_gone),
+        cmocka_unit_test(test_settled_under_capture),
+        cmocka_unit_test(test_limit),
         cmocka_unit_test(test_stream_that_comes_back),
         cmocka_unit_test(test_ends_in_any_order),
         cmocka_unit_test(test_failures),

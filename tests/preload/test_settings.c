@@ -132,7 +132,7 @@ static void test_precision(void **state) {
 /* The third to ask is the first product: before it come cuBLAS's own creation of the handle, and our note of it. */
 static void test_no_device(void **state) {
     (void)state;
-    check_reason(SMALL "FASTGEMM_SIM_FAIL=cudaGetDevice:3=100", "n=64", REASON_no_device);
+    check_reason(SMALL "FASTGEMM_SIM_FAIL=cuCtxGetDevice=201,cudaGetDevice:3=100", "n=64", REASON_no_device);
     check_reason(SMALL "FASTGEMM_SIM_CC=7.5", "n=64", REASON_forced_kernel);
 }
 

@@ -24,6 +24,7 @@ struct fgsim_counters {
     uint64_t mallocs, frees;             /* cudaMalloc, cudaFree */
     uint64_t async_mallocs, async_frees; /* cudaMallocAsync, cudaMallocFromPoolAsync, cudaFreeAsync */
     uint64_t live_blocks, live_bytes;    /* device memory not freed yet */
+    uint64_t events;                     /* cudaEventRecord */
     uint64_t syncs;                      /* of device, stream or event, and copies that wait */
     uint64_t faults;                     /* kernels ended for a broken rule, and broken guard bands */
 };

@@ -47,6 +47,8 @@ void sim_unlock(void);
 
 /* How every runtime function starts; it holds the lock when the answer is cudaSuccess. */
 cudaError_t sim_enter(const char *function);
+/* Whether a call has made a context on this thread's device. */
+bool sim_has_context(void);
 /* How it ends: remembers the error for cudaGetLastError, lets go of the lock. */
 cudaError_t sim_leave(cudaError_t error);
 cudaError_t sim_remember(cudaError_t error);

@@ -35,13 +35,21 @@ static cudaError_t usable(void) {
 }
 
 /* Counts the context that a call makes on its device, unless it only asks. */
+static bool made[SIM_MAX_DEVICES];
+
 static void make_context(const char *function) {
-    static bool made[SIM_MAX_DEVICES];
     int device = sim_current_device();
     if (!strncmp(function, "cudaGet", 7) || !strncmp(function, "cudaDeviceGet", 13)) return;
     if (!strcmp(function, "cudaThreadExchangeStreamCaptureMode") || made[device]) return;
     made[device] = true;
     sim_counters.contexts++;
+}
+
+bool sim_has_context(void) {
+    sim_lock();
+    const bool has = made[sim_current_device()];
+    sim_unlock();
+    return has;
 }
 
 cudaError_t sim_enter(const char *function) {

@@ -180,6 +180,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     event->milliseconds = (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
     event->capture = s->capture ? s->capture->id : 0;
     event->recorded = true;
+    sim_counters.events++;
     return sim_leave(cudaSuccess);
 }
 
