@@ -28,11 +28,8 @@ DEVICE uint32_t cvt_f16x2(float low, float high) {
     memcpy(&word, pair, sizeof word);
     return word;
 }
-SIM_INNER DEVICE float float_of_f16(uint32_t low_half) {
-    const uint16_t bits = (uint16_t)low_half;
-    _Float16 x;
-    memcpy(&x, &bits, sizeof x);
-    return (float)x;
+DEVICE float float_of_f16(uint32_t low_half) {
+    return sim_float_of_half((uint16_t)low_half);
 }
 
 /* One of the four elements that two words hold. */

@@ -17,6 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
 
 struct sim_uint3 {
     unsigned x, y, z;
@@ -51,6 +54,17 @@ void sim_watch_vector(const void *to, const void *from, int width);
 
 /* The innermost loops of mma.sync: their sanitizer checks, of local arrays alone, would be most of the tests' time. */
 #define SIM_INNER __attribute__((no_sanitize("address", "undefined")))
+
+/* By name where the CPU has it: compilers turn a cast whose result becomes a double into a call of libgcc's. */
+static inline float sim_float_of_half(uint16_t bits) {
+#ifdef __F16C__
+    return _cvtsh_ss(bits);
+#else
+    _Float16 x;
+    memcpy(&x, &bits, sizeof x);
+    return (float)x;
+#endif
+}
 
 #define threadIdx (sim_self()->thread)
 #define blockIdx  (sim_self()->block)
