@@ -44,7 +44,7 @@ SIM_INNER DEVICE float sim_truncated(double sum) {
 }
 
 SIM_INNER DEVICE void mma_m16n8k8_tf32(float &d0, float &d1, float &d2, float &d3, const uint32_t (&a)[4],
-                             const uint32_t (&b)[2]) {
+                                       const uint32_t (&b)[2]) {
     const int g = sim_lane() / 4, c = sim_lane() % 4;
     float *const d[2][2] = {{&d0, &d1}, {&d2, &d3}};
     double rows[2][8], columns[8][2];
