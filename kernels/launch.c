@@ -3,6 +3,7 @@
 
 #include "driver.h"
 #include "split.h"
+#include "tf32_fragments.h"
 
 #ifdef FASTGEMM_HOPPER
 #include "launch_fused.h"
@@ -28,20 +29,25 @@ GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
 GEMM_STREAM_VARIANTS(FEW_PAIRS)
 GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
 GEMM_SPLIT_MMA_PAIRS(DECLARE, sgemm_split_mma_128x128x16)
+#define PACKED(name, ...) extern void name(void);
+GEMM_TF32_PACKED_VARIANTS(PACKED)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef SHARES
-extern void splitk_reduce(void), split_extremes(void), split_choose(void);
+#undef PACKED
+extern void splitk_reduce(void), split_extremes(void), split_choose(void), tf32_fragments(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define ALL_PAIRS(name, ...) [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
 #define FEW_PAIRS(name, ...) [VARIANT_##name] = {GEMM_FEW_LOADER_PAIRS(ADDRESS, name)},
+#define PACKED(name, ...)    [VARIANT_##name] = {{(const void *)name}},
 #define SPLIT_MMA(name, ...) [VARIANT_##name] = {GEMM_SPLIT_MMA_PAIRS(ADDRESS, sgemm_split_mma_128x128x16)},
     GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS) GEMM_STREAM_VARIANTS(FEW_PAIRS)
-        GEMM_TF32_MMA_VARIANTS(ALL_PAIRS) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
+        GEMM_TF32_MMA_VARIANTS(ALL_PAIRS) GEMM_TF32_PACKED_VARIANTS(PACKED) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef SPLIT_MMA
+#undef PACKED
 };
 
 /* Of persistent variants: the kernel that adds what CTAs left of shared tiles. */
@@ -68,11 +74,14 @@ static int index_of(const struct gemm_variant *variant) {
 
 static const void *kernel_of(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     const bool any = gemm_family_split_mma(v->family); /* alignment */
+    if (v->family == FAMILY_TF32_PACKED) return kernels[index_of(v)][0][0];
     return kernels[index_of(v)][any && a == LOAD_MN16 ? LOAD_MN4 : a][any && b == LOAD_MN16 ? LOAD_MN4 : b];
 }
 
 /* Loads what a launch needs. This may be the first call in a process that is capturing: loading is no part of that. */
-static cudaError_t load(const void *kernel, const void *shares, bool looks, int shared_bytes) {
+static cudaError_t load(const struct gemm_variant *v, const void *kernel, int shared_bytes) {
+    const void *shares = shares_kernels[index_of(v)];
+    const bool looks = gemm_family_split_mma(v->family), packs = v->family == FAMILY_TF32_PACKED;
     enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     struct cudaFuncAttributes attributes;
     cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
@@ -81,6 +90,7 @@ static cudaError_t load(const void *kernel, const void *shares, bool looks, int 
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)splitk_reduce);
     if (error == cudaSuccess && looks) error = cudaFuncGetAttributes(&attributes, (const void *)split_extremes);
     if (error == cudaSuccess && looks) error = cudaFuncGetAttributes(&attributes, (const void *)split_choose);
+    if (error == cudaSuccess && packs) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_fragments);
     if (error == cudaSuccess && shares) error = cudaFuncGetAttributes(&attributes, shares);
     cudaThreadExchangeStreamCaptureMode(&mode);
     return error;
@@ -131,8 +141,7 @@ int gemm_launch_prepare(const struct gemm_variant *variant, enum gemm_loader a, 
     if (error != cudaSuccess) return error;
     atomic_bool *done = device < MAX_DEVICES ? &ready[device][index_of(variant)][a][b] : NULL;
     if (done && atomic_load_explicit(done, memory_order_acquire)) return cudaSuccess;
-    error = load(kernel_of(variant, a, b), shares_kernels[index_of(variant)], gemm_family_split_mma(variant->family),
-                 gemm_variant_shared_bytes(variant, a, b));
+    error = load(variant, kernel_of(variant, a, b), gemm_variant_shared_bytes(variant, a, b));
     if (error != cudaSuccess) {
         cudaGetLastError(); /* not the program's error: it must not find it */
         return error;
@@ -188,10 +197,27 @@ static cudaError_t launch_split_mma(const struct gemm_variant *v, enum gemm_load
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(&split.gemm, stream) : error;
 }
 
+/* Both operands packed into scratch, the product of what lies there, and the sum of a split. */
+static cudaError_t launch_packed(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                                 const struct gemm_args *args, cudaStream_t stream) {
+    struct gemm_args product = *args;
+    struct tf32_fragments_args pass = tf32_fragments_place(&product, a == LOAD_K4, b == LOAD_K4, args->partial);
+    const unsigned units = (unsigned)(pass.a.units + pass.b.units); /* none without k */
+    cudaError_t error = cudaSuccess;
+    if (units)
+        error = launch((const void *)tf32_fragments, (dim3){units, 1, 1}, TF32_FRAGMENT_THREADS,
+                       TF32_FRAGMENT_SHARED_BYTES, &pass, stream);
+    dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
+    if (error == cudaSuccess)
+        error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &product, stream);
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product, stream) : error;
+}
+
 static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                   struct gemm_args *args, cudaStream_t stream) {
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
     if (gemm_family_split_mma(v->family)) return launch_split_mma(v, a, b, args, stream);
+    if (v->family == FAMILY_TF32_PACKED) return launch_packed(v, a, b, args, stream);
     cudaError_t error = v->family == FAMILY_SIMT ? launch_simt(v, a, b, args, stream)
                                                  : launch(kernel_of(v, a, b), grid, v->threads,
                                                           gemm_variant_shared_bytes(v, a, b), args, stream);

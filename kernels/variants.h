@@ -33,11 +33,14 @@
     VARIANT(sgemm_stream_128x128x32, STREAM, IEEE, 80, 128, 128, 32, 8, 8, 1, 256, 2, 0)
 
 #define GEMM_TF32_MMA_VARIANTS(VARIANT)                                                                                \
-    VARIANT(sgemm_tf32_mma_128x256x32, TF32_MMA, TF32, 90, 128, 256, 32, 16, 8, 3, 256, 1, 0)                          \
     VARIANT(sgemm_tf32_mma_128x256x16, TF32_MMA, TF32, 80, 128, 256, 16, 16, 8, 3, 256, 1, 0)                          \
-    VARIANT(sgemm_tf32_mma_128x128x32, TF32_MMA, TF32, 90, 128, 128, 32, 16, 4, 3, 256, 1, 0)                          \
-    VARIANT(sgemm_tf32_mma_64x128x32, TF32_MMA, TF32, 90, 64, 128, 32, 8, 4, 3, 256, 2, 0)                             \
     VARIANT(sgemm_tf32_mma_64x64x16, TF32_MMA, TF32, 80, 64, 64, 16, 8, 4, 4, 128, 2, 0)
+
+/* One kernel for each of these, whatever the loaders: a pass before it packs any layout (tf32_fragments.h). */
+#define GEMM_TF32_PACKED_VARIANTS(VARIANT)                                                                             \
+    VARIANT(sgemm_tf32_packed_128x256x32, TF32_PACKED, TF32, 90, 128, 256, 32, 16, 8, 4, 256, 1, 1)                    \
+    VARIANT(sgemm_tf32_packed_128x128x32, TF32_PACKED, TF32, 80, 128, 128, 32, 16, 8, 3, 128, 1, 1)                    \
+    VARIANT(sgemm_tf32_packed_64x64x32, TF32_PACKED, TF32, 80, 64, 64, 32, 8, 4, 3, 128, 2, 1)
 
 /* One kernel for each of these, whatever the loaders: passes before it bring any layout into planes (split.h). */
 #define GEMM_SPLIT_VARIANTS(VARIANT)                                                                                   \
@@ -67,7 +70,7 @@
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
     GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT)                          \
     GEMM_SPLIT_VARIANTS(VARIANT) GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                         \
-    GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_WGMMA_VARIANTS(VARIANT)
+    GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT) GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 /* clang-format on */
 
 /*
@@ -78,6 +81,7 @@
  *   FP16X3_MMA, BF16X6_MMA  the same by warps (mma.sync), split in registers
  *   FUSED   three products of fp16 planes, scaled and split in shared memory; else, the device decides, bf16 or fp64
  *   TF32_MMA    TF32 tensor cores, by warps (mma.sync)
+ *   TF32_PACKED the same, of operands that a pass packs first
  *   TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
  */
 enum gemm_family {
@@ -89,6 +93,7 @@ enum gemm_family {
     FAMILY_BF16X6_MMA,
     FAMILY_FUSED,
     FAMILY_TF32_MMA,
+    FAMILY_TF32_PACKED,
     FAMILY_TF32_WGMMA
 };
 
@@ -160,9 +165,15 @@ static inline int gemm_family_wgmma(enum gemm_family family) {
     return gemm_family_splits(family) || family == FAMILY_FUSED || family == FAMILY_TF32_WGMMA;
 }
 
+/* Whether it works on operands in scratch, or may: without it there is no product. */
+static inline int gemm_family_needs_scratch(enum gemm_family family) {
+    return gemm_family_wgmma(family) || family == FAMILY_TF32_PACKED;
+}
+
 /* Whether a batch may be given by arrays of pointers. */
 static inline int gemm_family_takes_pointers(enum gemm_family family) {
-    return family == FAMILY_SIMT || family == FAMILY_TF32_MMA || gemm_family_split_mma(family);
+    return family == FAMILY_SIMT || family == FAMILY_TF32_MMA || family == FAMILY_TF32_PACKED ||
+           gemm_family_split_mma(family);
 }
 
 /*

@@ -70,6 +70,10 @@ int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_varia
         int64_t operands = tf32_operand_bytes(p);
         return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
     }
+    if (v->family == FAMILY_TF32_PACKED) {
+        int64_t operands = tf32_fragments_bytes(p);
+        return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
+    }
     if (v->family == FAMILY_FUSED) {
         /* Sums that C is added to wait there until it is known that they will do. */
         if (split_k == 1 && p->beta != SCALAR_ZERO) sums = partial_bytes(p);
@@ -130,6 +134,13 @@ static double tf32_mma_efficiency(const struct gemm_problem *p, const struct gem
     return rate * (tile >= 128 * 256 ? 0.52 : tile >= 128 * 128 ? 0.44 : tile >= 64 * 128 ? 0.32 : 0.26);
 }
 
+/* The same of packed operands, which leave little but the instructions, whatever the layout. */
+static double tf32_packed_efficiency(const struct gemm_variant *v, const struct gemm_device *d) {
+    const int tile = v->bm * v->bn;
+    const double rate = d->arch == 80 ? 8 : d->arch == 90 ? 5 : 1;
+    return rate * (tile >= 128 * 256 ? 0.75 : tile >= 128 * 128 ? 0.70 : 0.50);
+}
+
 /*
  * Split products by mma.sync, over the rate of FFMA. On the H200 measured; there an instruction of the tensor cores
  * holds up all others. The A100's figures assume no better: per 16 k of a warp's tile 96 or 48 of them at 8 clocks by
@@ -152,6 +163,7 @@ static double fused_efficiency(const struct gemm_problem *p) {
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
 static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
     if (v->family == FAMILY_TF32_MMA) return tf32_mma_efficiency(p, v, d);
+    if (v->family == FAMILY_TF32_PACKED) return tf32_packed_efficiency(v, d);
     if (gemm_family_split_mma(v->family)) return split_mma_efficiency(v, d);
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
@@ -175,6 +187,8 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
         const double packed = (double)tf32_operand_bytes(p);
         return packed > 0 ? PACK_S + 2 * packed / (PACK_BANDWIDTH * d->dram_bytes_per_s) : 0;
     }
+    if (v->family == FAMILY_TF32_PACKED)
+        return LAUNCH_S + 2 * (double)tf32_fragments_bytes(p) / (PACK_BANDWIDTH * d->dram_bytes_per_s);
     if (v->family == FAMILY_FUSED) return LAUNCH_S; /* the look at the notes, after the product */
     const bool looks = gemm_family_split_mma(v->family);
     if (!gemm_family_splits(v->family) && !looks) return 0;
@@ -186,7 +200,8 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
 /* In k steps; a CTA that has an SM to itself and a small tile is as long about it as one with a large tile. */
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
-    if (v->family == FAMILY_TF32_MMA || gemm_family_split_mma(v->family)) return TF32_MMA_START_K;
+    if (v->family == FAMILY_TF32_MMA || v->family == FAMILY_TF32_PACKED || gemm_family_split_mma(v->family))
+        return TF32_MMA_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
     if (v->family == FAMILY_FUSED) return FUSED_START_K;
     const bool single = (p->m | p->ldd) % 4;

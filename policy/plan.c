@@ -68,6 +68,7 @@ static bool variant_fits(const struct gemm_variant *v, const struct gemm_problem
     if (gemm_family_wgmma(v->family) && !planes_fit(v, p, d)) return false;
     if (gemm_family_split_mma(v->family) && (p->batch > MAX_SPLIT_BATCH || gemm_scratch_bytes(p, v, 1) == INT64_MAX))
         return false;
+    if (v->family == FAMILY_TF32_PACKED && gemm_scratch_bytes(p, v, 1) == INT64_MAX) return false;
     if (p->pointer_array && !gemm_family_takes_pointers(v->family)) return false;
     if (!gemm_variant_takes(v, load.a, load.b)) return false;
     /* Its stores are straight from registers: 16 bytes, or wasteful. */
@@ -88,7 +89,7 @@ static bool device_usable(const struct gemm_device *d) {
 
 /* Scratch that there may be for a variant. */
 static int64_t room(const struct gemm_variant *v, const struct gemm_limits *limits) {
-    int64_t bytes = gemm_family_wgmma(v->family) ? limits->planes_bytes : limits->scratch_bytes;
+    int64_t bytes = gemm_family_needs_scratch(v->family) ? limits->planes_bytes : limits->scratch_bytes;
     if (bytes == INT64_MAX) bytes--; /* a size that nobody could count fits nowhere */
     return bytes > 0 ? bytes : 0;
 }

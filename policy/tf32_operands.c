@@ -1,7 +1,15 @@
-/* A problem's operands as kernels/tf32.h describes them. */
+/* A problem's operands as kernels/tf32.h and kernels/tf32_fragments.h describe them. */
 #include "tf32_operands.h"
 
 #include "../kernels/tf32.h"
+#include "../kernels/tf32_fragments.h"
+
+int64_t tf32_fragments_bytes(const struct gemm_problem *p) {
+    const int64_t a = tf32_fragment_bytes(p->m, p->k, p->stride_a || p->pointer_array ? p->batch : 1);
+    const int64_t b = tf32_fragment_bytes(p->n, p->k, p->stride_b || p->pointer_array ? p->batch : 1);
+    int64_t both = 0;
+    return __builtin_add_overflow(a, b, &both) ? INT64_MAX : both;
+}
 
 int64_t tf32_operand_bytes(const struct gemm_problem *p) {
     const struct tf32_operand a = {.rows = p->m,

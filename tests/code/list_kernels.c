@@ -13,6 +13,12 @@
 #define ALL_PAIRS(name, ...) GEMM_LOADER_PAIRS(ROW, name)
 #define FEW_PAIRS(name, ...) GEMM_FEW_LOADER_PAIRS(ROW, name)
 
+/* One kernel, whatever the loaders. */
+#define ONE_ROW(name, ...)                                                                                             \
+    printf(#name " %d %d %d %d\n", gemm_variants[VARIANT_##name].min_arch, gemm_variants[VARIANT_##name].threads,      \
+           gemm_variants[VARIANT_##name].ctas_per_sm,                                                                  \
+           gemm_variant_shared_bytes(&gemm_variants[VARIANT_##name], LOAD_MN4, LOAD_MN4));
+
 /* Kernels that several variants share. */
 #define SHARED_ROW(variant, suffix, load_a, load_b)                                                                    \
     printf("sgemm_split_mma_128x128x16_" #suffix " %d %d %d %d\n", gemm_variants[variant].min_arch,                    \
@@ -24,6 +30,7 @@ int main(void) {
     GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
     GEMM_STREAM_VARIANTS(FEW_PAIRS)
     GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+    GEMM_TF32_PACKED_VARIANTS(ONE_ROW)
     GEMM_SPLIT_MMA_PAIRS(SHARED_ROW, VARIANT_sgemm_fp16x3_mma_128x128x16)
     return 0;
 }

@@ -10,6 +10,7 @@ instructions, at least and its register-bank conflicts
 at most as the row says. sm_89 must be as good as sm_90, within SLACK.
 """
 
+import re
 import subprocess
 import sys
 
@@ -36,7 +37,8 @@ def resident_ctas(kernel, threads, shared, arch):
 
 
 def variant_of(name):
-    return name.rsplit("_", 1)[0]
+    """Without the loaders, where a kernel is named by them."""
+    return re.sub(r"_[vst]{2}$", "", name)
 
 
 def faults_of(kernel, intended, row, arch):

@@ -9,6 +9,7 @@
 
 #include "launch.h"
 #include "split.h"
+#include "tf32_fragments.h"
 
 /* The same numbers in every run, in [-1, 1), with 24 significant bits. */
 static float next_number(uint32_t *state) {
@@ -95,6 +96,8 @@ static void make_split(struct sim_product *p, const struct gemm_variant *v) {
     x->splits = wanted > 1 ? (tiles + each - 1) / each : 1;
     x->ld_partial = (p->m + 3) / 4 * 4;
     int64_t bytes = gemm_family_split_mma(v->family) ? split_looks_bytes(p->m, p->n, p->k, p->batch) : 0;
+    if (v->family == FAMILY_TF32_PACKED)
+        bytes = tf32_fragment_bytes(p->m, p->k, p->batch) + tf32_fragment_bytes(p->n, p->k, p->batch);
     if (x->splits > 1) bytes += x->splits * p->batch * p->n * x->ld_partial * (int64_t)sizeof(float);
     if (bytes) cudaMalloc((void **)&x->partial, (size_t)bytes);
 }

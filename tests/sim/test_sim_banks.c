@@ -1,6 +1,7 @@
 /*
- * Shared-memory bank conflicts of the kernels on FFMAs, from the addresses that their warps touch: each variant with
- * all its loaders, stages and epilogues is held to its row in tests/code/code_limits.txt.
+ * Shared-memory bank conflicts of the kernels on FFMAs, and of those on packed operands, from the addresses that their
+ * warps touch: each variant with all its loaders, stages and epilogues is held to its row in
+ * tests/code/code_limits.txt.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,8 +18,8 @@
 #include "sim_api.h"
 #include "sim_product.h"
 
-static bool on_ffmas(const struct gemm_variant *v) {
-    return v->family == FAMILY_SIMT || v->family == FAMILY_STREAM;
+static bool watched(const struct gemm_variant *v) {
+    return v->family == FAMILY_SIMT || v->family == FAMILY_STREAM || v->family == FAMILY_TF32_PACKED;
 }
 
 /* ---- the count itself ---- */
@@ -120,7 +121,7 @@ static void test_no_conflicts_beyond_those_stated(void **state) {
     int faults = 0, kernels = 0;
     for (int v = 0; v < VARIANT_COUNT; v++) {
         const struct gemm_variant *variant = &gemm_variants[v];
-        if (!on_ffmas(variant)) continue;
+        if (!watched(variant)) continue;
         const struct limits limits = limits_of(variant->name);
         for (int pair = 0; pair < LOADER_COUNT * LOADER_COUNT; pair++) {
             const enum gemm_loader a = (enum gemm_loader)(pair / LOADER_COUNT),

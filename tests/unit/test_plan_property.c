@@ -203,6 +203,10 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     case FAMILY_TF32_WGMMA: /* four stages of 384 rows, or more of fewer, 32 k each; a pad for alignment */
         bytes = 4 * 384 * 32 * 4 + 1024;
         break;
+    case FAMILY_TF32_PACKED: /* packed rows of 32 k, nothing beside them */
+        bytes = (wide)v->stages * 32 * (v->bm + v->bn) * 4;
+        strips = (wide)(v->threads / 32) * 8 * (4 * v->tm + 16) * 4;
+        break;
     case FAMILY_FP16X3_MMA:
     case FAMILY_BF16X6_MMA: /* the same, and a note */
     case FAMILY_TF32_MMA:   /* rows along k have a chunk more than a tile; the others are padded */
@@ -216,6 +220,12 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     return bytes > strips ? bytes : strips;
 }
 
+/* A pass packs operands by 128 rows of 32 k, and counts these in 32 bits with room to spare. */
+static bool units_too_many(int64_t rows, const struct gemm_problem *p, int64_t stride) {
+    const double matrices = stride || p->pointer_array ? (double)p->batch : 1;
+    return ((double)rows / 128 + 1) * ((double)p->k / 32 + 1) * matrices > 0x1p29;
+}
+
 /* Why this kernel must not run this product on this chip, NULL where it may. */
 static const char *objection_to_variant(const struct gemm_variant *v, const struct question *q) {
     const struct gemm_problem *p = &q->problem;
@@ -226,6 +236,9 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
                         v->family == FAMILY_TF32_WGMMA;
     if (hopper && !q->device.wgmma) return "sm_90a code";
     if ((hopper || gemm_family_split_mma(v->family)) && p->batch > 65535) return "grid z";
+    if (v->family == FAMILY_TF32_PACKED &&
+        (units_too_many(p->m, p, p->stride_a) || units_too_many(p->n, p, p->stride_b)))
+        return "units of the pass";
     if (v->family == FAMILY_STREAM && p->k > v->bk) return "all of k in one tile";
     if (v->family == FAMILY_STREAM && p->ldd % 4) return "16-byte stores";
     if (v->family == FAMILY_STREAM && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4)))
@@ -263,6 +276,11 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
         return split_looks_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
     if (v->family == FAMILY_FUSED) /* notes of 256 CTAs on both sides, and a word for each tile */
         return 2 * 256 * 32 + up(up(p->m, 128) * up(p->n, 128) * p->batch * 4, 256) * 256;
+    if (v->family == FAMILY_TF32_PACKED) { /* rows padded to 256, k to 32 */
+        const bool all_a = p->stride_a || p->pointer_array, all_b = p->stride_b || p->pointer_array;
+        return (up(p->m, 256) * (all_a ? p->batch : 1) + up(p->n, 256) * (all_b ? p->batch : 1)) * 256 * up(p->k, 32) *
+               32 * 4;
+    }
     if (v->family != FAMILY_TF32_WGMMA) return 0;
     if (!copied_in_vectors(p->lda, p->stride_a, p->batch, p->align_a))
         bytes += packed(p->m, p->k, p->stride_a ? p->batch : 1);
@@ -289,7 +307,7 @@ static const char *objection_to_split(const struct gemm_plan *plan, const struct
     int split = plan->split_k;
     if (split < 1 || split > 1024) return "number of splits";
     const wide planes = operand_bytes(plan->variant, p);
-    const bool room = gemm_family_wgmma(plan->variant->family);
+    const bool room = gemm_family_needs_scratch(plan->variant->family);
     int64_t limit = room ? q->limits.planes_bytes : q->limits.scratch_bytes;
     if (plan->scratch_bytes > (limit > 0 ? limit : 0)) return "scratch limit";
     if (plan->shared_tiles) {
