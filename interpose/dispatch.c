@@ -17,6 +17,7 @@
 #include "plan_cache.h"
 #include "report.h"
 #include "scratch.h"
+#include "scratch_pool.h"
 #include "settings.h"
 #include "verdicts.h"
 
@@ -103,8 +104,8 @@ static struct gemm_args fill_args(const struct gemm_call *c, const struct gemm_p
 struct place {
     struct gemm_device traits;
     int device;
-    bool capturing; /* the stream, into a graph; known once there is a plan */
-    bool tunes;     /* the handle's user: handle_state.h */
+    bool asked, capturing; /* the stream, into a graph: asked where the workspace does not suffice */
+    bool tunes;            /* the handle's user: handle_state.h */
     struct handle_modes modes;
     struct workspace workspace;
     struct handle_state *state;
@@ -128,13 +129,14 @@ static enum gemm_reason find_place(struct place *place, const struct gemm_call *
     return REASON_routed;
 }
 
-static enum gemm_reason ask_capture(cudaStream_t stream, bool *capturing) {
+static enum gemm_reason ask_capture(struct place *place) {
     enum cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-    if (driver_capture_status(stream, &status) != cudaSuccess) {
+    if (driver_capture_status(place->modes.stream, &status) != cudaSuccess) {
         cudaGetLastError(); /* not the program's error: it must not find it */
         return REASON_capture;
     }
-    *capturing = status == cudaStreamCaptureStatusActive;
+    place->asked = true;
+    place->capturing = status == cudaStreamCaptureStatusActive;
     return status == cudaStreamCaptureStatusInvalidated ? REASON_capture : REASON_routed;
 }
 
@@ -143,9 +145,9 @@ static const double SLOWER_UNSPLIT = 1.05;
 
 /*
  * A plan and what it may use are settled together. First as if there were all the scratch that the user allows: most
- * calls that are forwarded need no more, and the stream is asked only for those that run here. The workspace is used
- * where it suffices, but does not change the plan: the same call gets the same split, and the same bits, on every
- * handle.
+ * calls that are forwarded need no more, and the stream is asked only for those that run here and may allocate; others
+ * are the same launches, captured or not. The workspace is used where it suffices, but does not change the plan: the
+ * same call gets the same split, and the same bits, on every handle.
  */
 static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_problem *p, struct place *place,
                                   const struct toggles *toggles, bool planned) {
@@ -153,8 +155,9 @@ static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_prob
     struct gemm_limits limits = {.scratch_bytes = allowed, .planes_bytes = allowed};
     if (!planned) *plan = plan_cached(p, place->device, &place->traits, toggles, &limits);
     if (!plan->variant) return plan->reason;
-    enum gemm_reason reason = ask_capture(place->modes.stream, &place->capturing);
-    if (reason != REASON_routed || !plan->scratch_bytes) return reason;
+    if (plan->scratch_bytes <= scratch_limit(&place->workspace, 0)) return REASON_routed;
+    enum gemm_reason reason = ask_capture(place);
+    if (reason != REASON_routed) return reason;
     /* Who tunes has to find every time what he found when he tried, captured or not. */
     const int64_t pool = place->capturing || place->tunes ? 0 : scratch_pool_bytes(place->device, allowed);
     const int64_t room = scratch_limit(&place->workspace, pool);
@@ -169,12 +172,20 @@ static enum gemm_reason make_plan(struct gemm_plan *plan, const struct gemm_prob
     return plan->predicted_s > SLOWER_UNSPLIT * with_scratch ? REASON_no_scratch : REASON_routed;
 }
 
+/* A workspace that would suffice may be another thread's at the moment: then more has to be known. */
+static struct scratch take_scratch(struct place *place, int64_t bytes) {
+    struct scratch_order order = {bytes, place->device, place->modes.stream, place->asked && !place->capturing};
+    struct scratch scratch = scratch_take(place->state, &place->workspace, &order);
+    if (scratch.address || place->asked || ask_capture(place) != REASON_routed) return scratch;
+    order.allocates = !place->capturing;
+    return scratch_take(place->state, &place->workspace, &order);
+}
+
 static enum gemm_reason run(const struct gemm_call *c, const struct gemm_problem *p, const struct gemm_plan *plan,
-                            const struct place *place) {
+                            struct place *place) {
     struct scratch scratch = {0};
     if (plan->scratch_bytes) {
-        const struct scratch_order order = {plan->scratch_bytes, place->device, place->modes.stream, place->capturing};
-        scratch = scratch_take(place->state, &place->workspace, &order);
+        scratch = take_scratch(place, plan->scratch_bytes);
         if (!scratch.address) return REASON_no_scratch;
     }
     struct gemm_args args = fill_args(c, p, plan, scratch.address);
@@ -272,7 +283,7 @@ static void set_out(struct road *r, const struct gemm_call *call, struct handle_
     r->fingerprint = fingerprint;
     describe(&r->problem, call);
     r->plan = (struct gemm_plan){.profile = gemm_profile_of(&r->problem)};
-    r->planned = false;
+    r->planned = r->place.asked = false;
 }
 
 /* Why a route was taken, for the log. */
@@ -347,7 +358,7 @@ static enum gemm_reason settle_groups(struct road *roads, const struct gemm_call
 /* How many were launched. */
 static int64_t run_groups(struct road *roads, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
-        const struct road *r = &roads[i];
+        struct road *r = &roads[i];
         enum gemm_reason reason = run(r->call, &r->problem, &r->plan, &r->place);
         record(&roads[i], reason);
         if (reason != REASON_routed) return i;

@@ -21,16 +21,13 @@ struct scratch {
     bool from_pool;
 };
 
-/* A call that wants scratch: on which device and stream, and whether that is being captured into a graph. */
+/* A call that wants scratch: on which device and stream, which may only allocate if it is not being captured. */
 struct scratch_order {
     int64_t bytes;
     int device;
     cudaStream_t stream;
-    bool capturing;
+    bool allocates;
 };
-
-/* What our pool on the device may give: `limit`, or 0 when the device has no pools. */
-int64_t scratch_pool_bytes(int device, int64_t limit);
 
 /* How much a call on this handle may use, if our pool gives so much. */
 int64_t scratch_limit(const struct workspace *workspace, int64_t pool_bytes);

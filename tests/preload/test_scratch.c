@@ -17,7 +17,7 @@
 #include "routed.h"
 #include "sim_api.h"
 
-enum { KEPT_BLOCKS = 6, MAY_SETTLE = 4, SETTLES_AFTER = 32 }; /* interpose/scratch.c */
+enum { KEPT_BLOCKS = 6, MAY_SETTLE = 4, SETTLES_AFTER = 32 }; /* interpose/scratch_kept.c */
 
 static cublasHandle_t new_handle(cudaStream_t stream) {
     cublasHandle_t made;
@@ -297,6 +297,30 @@ static void test_failures(void **state) {
     assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);
     assert_int_equal(live_blocks(), before);
     release(&call);
+}
+
+/*
+ * Whether the stream is being captured is asked of those that may allocate; others are the same launches. Who cannot be
+ * told goes to cuBLAS.
+ */
+static void test_capture_is_asked(void **state) {
+    (void)state;
+    float *workspace = device_floats(1 << 20);
+    struct door_call split = product(new_handle(NULL), LONG_K), plain = product(split.handle, K);
+    setenv("FASTGEMM_SIM_FAIL", "cudaStreamIsCapturing", 1);
+    assert_int_equal(run_routed(&doors[0], &plain), 0); /* launches that add up a split */
+    fgsim_reset();
+    fgsim_cublas_reset();
+    assert_int_equal(doors[0].call(doors[0].linked, &split), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(fgsim_cublas_calls(NULL, 0), 1);
+    assert_int_equal(fgsim_launches("sgemm_"), 0);
+    assert_int_equal(cudaPeekAtLastError(), cudaSuccess);
+    assert_int_equal(cublasSetWorkspace_v2(split.handle, workspace, 4 << 20), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(blocks_for(&split), 0);
+    unsetenv("FASTGEMM_SIM_FAIL");
+    assert_int_equal(cublasDestroy_v2(split.handle), CUBLAS_STATUS_SUCCESS);
+    cudaFree(workspace);
+    release(&split), release(&plain);
 }
 
 /* More handles than any table of fixed size would hold, each with a workspace of its own. */
@@ -583,6 +607,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_stream_that_comes_back),
         cmocka_unit_test(test_ends_in_any_order),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_capture_is_asked),
         cmocka_unit_test(test_many_handles),
         cmocka_unit_test(test_one_handle_at_once),
         cmocka_unit_test(test_threads_in_turn),
