@@ -41,8 +41,8 @@ struct gemm_args {
     int raster;
     int ctas; /* most CTAs of a persistent grid, 0: one per SM; of the SIMT family 0: one per tile */
     /*
-     * Stream-K (sgemm_simt.cuh): of the last `shared_tiles` tiles each CTA takes an equal share of the k tiles, and
-     * leaves its sums at `shares`: two tiles a CTA, as the accumulators lie.
+     * Stream-K (sgemm_simt.cuh; or tf32_works.h): of the last `shared_tiles` tiles each CTA takes an equal share of the
+     * k tiles, and leaves its sums at `shares`: two tiles a CTA, as the accumulators lie; or a part of one of them.
      */
     int shared_tiles;
     float *shares;

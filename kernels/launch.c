@@ -7,6 +7,7 @@
 
 #ifdef FASTGEMM_HOPPER
 #include "launch_fused.h"
+#include "launch_hopper.h"
 #include "launch_split.h"
 #include "launch_tf32.h"
 #endif
@@ -170,11 +171,20 @@ static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a,
     return launch(shares_kernels[index_of(v)], grid, SHARES_FLOATS / 4, 0, args, stream);
 }
 
-static cudaError_t launch_reduce(struct gemm_args *args, cudaStream_t stream) {
+/* `early`: it may start while the product drains. */
+static cudaError_t launch_reduce(struct gemm_args *args, bool early, cudaStream_t stream) {
     /* splitk_reduce.cu: a block's warps take a column each, or share one where there are many splits. */
     int columns = args->splits > REDUCE_COLUMNS ? 1 : REDUCE_COLUMNS, groups = (args->n + columns - 1) / columns;
     dim3 reduce = {(unsigned)((args->m + REDUCE_ROWS - 1) / REDUCE_ROWS),
                    (unsigned)(groups < MAX_GRID_YZ ? groups : MAX_GRID_YZ), (unsigned)args->batch};
+#ifdef FASTGEMM_HOPPER
+    const struct launch_shape shape = {reduce, REDUCE_THREADS, REDUCE_THREADS * 16, true};
+    const cudaError_t error = early ? launch_overlapping(splitk_reduce, shape, args, stream) : cudaSuccess;
+    if (error != cudaSuccess) cudaGetLastError();
+    if (early) return error;
+#else
+    (void)early;
+#endif
     return launch((const void *)splitk_reduce, reduce, REDUCE_THREADS, REDUCE_THREADS * 16, args, stream);
 }
 
@@ -194,7 +204,7 @@ static cudaError_t launch_split_mma(const struct gemm_variant *v, enum gemm_load
     if (error != cudaSuccess) return error;
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, batch};
     error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &split, stream);
-    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&split.gemm, stream) : error;
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&split.gemm, false, stream) : error;
 }
 
 /* Both operands packed into scratch, the product of what lies there, and the sum of a split. */
@@ -210,7 +220,7 @@ static cudaError_t launch_packed(const struct gemm_variant *v, enum gemm_loader 
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
     if (error == cudaSuccess)
         error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &product, stream);
-    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product, stream) : error;
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product, false, stream) : error;
 }
 
 static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
@@ -221,7 +231,7 @@ static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader
     cudaError_t error = v->family == FAMILY_SIMT ? launch_simt(v, a, b, args, stream)
                                                  : launch(kernel_of(v, a, b), grid, v->threads,
                                                           gemm_variant_shared_bytes(v, a, b), args, stream);
-    return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, stream) : error;
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, false, stream) : error;
 }
 
 /* Operands that are split as they are read. C is added to sums that are known to be good, so in partial ones. */
@@ -244,9 +254,11 @@ static cudaError_t launch_tf32(const struct gemm_variant *v, enum gemm_loader a,
                                struct gemm_args *args, cudaStream_t stream) {
 #ifdef FASTGEMM_HOPPER
     char *scratch = (char *)args->partial;
-    args->partial = args->splits > 1 ? (float *)(scratch + tf32_launch_operand_bytes(a, b, args)) : NULL;
+    float *const sums = (float *)(scratch + tf32_launch_operand_bytes(v, a, b, args)); /* after the operands */
+    args->partial = args->splits > 1 ? sums : NULL;
+    args->shares = args->shared_tiles ? sums : NULL;
     cudaError_t error = (cudaError_t)tf32_launch(v, a, b, args, scratch, stream);
-    return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, stream) : error;
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, true, stream) : error;
 #else
     (void)v, (void)a, (void)b, (void)args, (void)stream;
     return cudaErrorNotSupported;

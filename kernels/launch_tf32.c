@@ -1,6 +1,6 @@
 /*
- * The pass over operands that need one, and the product, one after another in the stream; the product may start while
- * the pass drains (programmatic dependent launch).
+ * The pass over operands that need one, the product, and the sum of tiles that CTAs shared, one after another in the
+ * stream; each may start while the one before drains (programmatic dependent launch).
  */
 #include "launch_tf32.h"
 
@@ -15,12 +15,15 @@
 #include "tf32_args.h"
 #include "tf32_pack.h"
 #include "tf32_place.h"
+#include "tf32_shares.h"
 
-#define DECLARE(name, ...) extern void name##_k(void), name##_m(void);
+#define DECLARE(name, ...) extern void name##_m(void), name##_k(void), name##_s(void);
 #define ADDRESSES(name, ...)                                                                                           \
-    [VARIANT_##name - FIRST] = {(const void *)name##_m, (const void *)name##_k}, /* by whether A lies along k */
+    [VARIANT_##name - FIRST] = {[TF32_A_ALONG_M] = (const void *)name##_m,                                             \
+                                [TF32_A_ALONG_K] = (const void *)name##_k,                                             \
+                                [TF32_A_SHIFTED] = (const void *)name##_s},
 GEMM_TF32_WGMMA_VARIANTS(DECLARE)
-extern void tf32_pack(void), splitk_reduce(void);
+extern void tf32_pack(void), tf32_shares(void), splitk_reduce(void);
 
 enum { THREADS = 384 };
 enum {
@@ -29,7 +32,7 @@ enum {
 #undef COUNT
     FIRST = VARIANT_sgemm_tf32_wgmma_256x128x32
 };
-static const void *const kernels[KERNELS][2] = {GEMM_TF32_WGMMA_VARIANTS(ADDRESSES)};
+static const void *const kernels[KERNELS][TF32_A_COUNT] = {GEMM_TF32_WGMMA_VARIANTS(ADDRESSES)};
 
 typedef __typeof__(&cuTensorMapEncodeTiled) encode_function;
 
@@ -37,10 +40,11 @@ typedef __typeof__(&cuTensorMapEncodeTiled) encode_function;
 static cudaError_t load(int device, int *sm_count) {
     struct cudaFuncAttributes attributes;
     cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
-    for (int i = 0; i < 2 * KERNELS && error == cudaSuccess; i++)
-        error =
-            cudaFuncSetAttribute(kernels[i / 2][i % 2], cudaFuncAttributeMaxDynamicSharedMemorySize, TF32_SHARED_BYTES);
+    for (int i = 0; i < TF32_A_COUNT * KERNELS && error == cudaSuccess; i++)
+        error = cudaFuncSetAttribute(kernels[i / TF32_A_COUNT][i % TF32_A_COUNT],
+                                     cudaFuncAttributeMaxDynamicSharedMemorySize, TF32_SHARED_BYTES);
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_pack);
+    if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_shares);
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)splitk_reduce);
     return error;
 }
@@ -68,10 +72,10 @@ static encode_function encoder(void) {
 struct side {
     const float *at;
     struct tf32_operand operand;
-    bool packed;
+    bool packed, shifted;
 };
 
-static struct side side_of(const struct gemm_args *g, enum gemm_loader loader, bool a) {
+static struct side side_of(const struct gemm_variant *v, const struct gemm_args *g, enum gemm_loader loader, bool a) {
     const float *at = a ? g->a : g->b;
     struct side side = {.at = at};
     side.operand = (struct tf32_operand){.rows = a ? g->m : g->n,
@@ -80,8 +84,10 @@ static struct side side_of(const struct gemm_args *g, enum gemm_loader loader, b
                                          .ld = a ? g->lda : g->ldb,
                                          .stride = a ? g->stride_a : g->stride_b,
                                          .along_k = loader == LOAD_K4,
-                                         .align = (uintptr_t)at % 16 ? 4 : 16};
+                                         .align = (uintptr_t)at % 16 ? 4 : 16,
+                                         .shifts = tf32_shifts(g->n, v->bn)};
     side.packed = tf32_packed(&side.operand, a);
+    side.shifted = tf32_shifted(&side.operand, a);
     return side;
 }
 
@@ -89,8 +95,9 @@ static int64_t packed_bytes(const struct side *side) {
     return side->packed ? tf32_packed_bytes(&side->operand) : 0;
 }
 
-int64_t tf32_launch_operand_bytes(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *gemm) {
-    const struct side side_a = side_of(gemm, a, true), side_b = side_of(gemm, b, false);
+int64_t tf32_launch_operand_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                                  const struct gemm_args *gemm) {
+    const struct side side_a = side_of(v, gemm, a, true), side_b = side_of(v, gemm, b, false);
     return packed_bytes(&side_a) + packed_bytes(&side_b);
 }
 
@@ -128,7 +135,7 @@ struct tensor {
     int box[DIMENSIONS];
 };
 
-static cudaError_t encode(CUtensorMap *map, const float *at, const struct tensor *t) {
+static cudaError_t encode(CUtensorMap *map, const float *at, const struct tensor *t, CUtensorMapSwizzle swizzle) {
     const encode_function function = encoder();
     if (!function) return cudaErrorNotSupported;
     cuuint64_t sizes[DIMENSIONS], steps[DIMENSIONS - 1];
@@ -137,8 +144,8 @@ static cudaError_t encode(CUtensorMap *map, const float *at, const struct tensor
         sizes[i] = (cuuint64_t)t->size[i], boxes[i] = (cuuint32_t)t->box[i], ones[i] = 1;
     for (int i = 0; i < DIMENSIONS - 1; i++) steps[i] = (cuuint64_t)t->step[i] * sizeof(float);
     CUresult result = function(map, CU_TENSOR_MAP_DATA_TYPE_TFLOAT32, DIMENSIONS, (void *)at, sizes, steps, boxes, ones,
-                               CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                               CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+                               CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                               CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
     return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
 }
 
@@ -149,7 +156,7 @@ static cudaError_t describe_rows(CUtensorMap *map, const struct side *side, int 
     const struct tensor t = {.size = {o->k, o->rows, 1, 1, matrices},
                              .step = {ld, ld, ld, matrices > 1 ? o->stride : ld},
                              .box = {TF32_TILE_K, rows, 1, 1, 1}};
-    return encode(map, side->at, &t);
+    return encode(map, side->at, &t, CU_TENSOR_MAP_SWIZZLE_128B);
 }
 
 /* A along k, each fourth row of 32 together (tf32_place.h). */
@@ -159,7 +166,7 @@ static cudaError_t describe_quads(CUtensorMap *map, const struct side *side, int
     const struct tensor t = {.size = {o->k, TF32_GROUP_ROWS, TF32_GROUPS, o->rows / TF32_BOX_ROWS, matrices},
                              .step = {TF32_GROUPS * ld, ld, TF32_BOX_ROWS * ld, matrices > 1 ? o->stride : ld},
                              .box = {TF32_TILE_K, TF32_GROUP_ROWS, TF32_GROUPS, rows / TF32_BOX_ROWS, 1}};
-    return encode(map, side->at, &t);
+    return encode(map, side->at, &t, CU_TENSOR_MAP_SWIZZLE_128B);
 }
 
 /* The same where A has no whole 32 rows, but whole quads: a box of 32 rows at a time. */
@@ -169,7 +176,7 @@ static cudaError_t describe_single_quads(CUtensorMap *map, const struct side *si
     const struct tensor t = {.size = {o->k, o->rows / TF32_GROUPS, TF32_GROUPS, 1, matrices},
                              .step = {TF32_GROUPS * ld, ld, ld, matrices > 1 ? o->stride : ld},
                              .box = {TF32_TILE_K, TF32_GROUP_ROWS, TF32_GROUPS, 1, 1}};
-    return encode(map, side->at, &t);
+    return encode(map, side->at, &t, CU_TENSOR_MAP_SWIZZLE_128B);
 }
 
 /* A along m: boxes of 32 m by 32 k, `rows` of them in one if A has whole ones only. */
@@ -180,7 +187,30 @@ static cudaError_t describe_columns(CUtensorMap *map, const struct side *side, i
         .size = {whole ? TF32_BOX_ROWS : o->rows, o->k, 1, whole ? o->rows / TF32_BOX_ROWS : 1, matrices},
         .step = {ld, ld, whole ? TF32_BOX_ROWS : ld, matrices > 1 ? o->stride : ld},
         .box = {TF32_BOX_ROWS, TF32_TILE_K, 1, whole ? rows / TF32_BOX_ROWS : 1, 1}};
-    return encode(map, side->at, &t);
+    return encode(map, side->at, &t, CU_TENSOR_MAP_SWIZZLE_128B);
+}
+
+/* Every fourth k of a shifted A, from the `k`-th on, of every `every`-th matrix from the `matrix`-th on. */
+static cudaError_t describe_class(CUtensorMap *map, const struct side *side, int matrix, int k, int every) {
+    const struct tf32_operand *o = &side->operand;
+    const int64_t matrices = (tf32_matrices(o) - matrix + every - 1) / every, step = TF32_SHIFTS * o->ld;
+    const uintptr_t at = (uintptr_t)(side->at + matrix * o->stride + k * o->ld);
+    const struct tensor t = {.size = {o->rows + (int64_t)(at % 16 / sizeof(float)),
+                                      (o->k - k + TF32_SHIFTS - 1) / TF32_SHIFTS, 1, 1, matrices},
+                             .step = {step, step, step, matrices > 1 ? every * o->stride : step},
+                             .box = {TF32_SLOT_FLOATS, TF32_TILE_K / TF32_SHIFTS, 1, 1, 1}};
+    return encode(map, (const float *)(at - at % 16), &t, CU_TENSOR_MAP_SWIZZLE_NONE);
+}
+
+static cudaError_t describe_shifted(struct tf32_shifted_args *args, const struct side *a) {
+    const int64_t matrices = tf32_matrices(&a->operand);
+    const int every = matrices > 1 && a->operand.stride % TF32_SHIFTS ? TF32_SHIFTS : 1;
+    cudaError_t error = cudaSuccess;
+    args->every = every;
+    for (int at = 0; at < every * TF32_SHIFTS && at / TF32_SHIFTS < matrices && error == cudaSuccess; at++)
+        error =
+            describe_class(&args->a[at / TF32_SHIFTS][at % TF32_SHIFTS], a, at / TF32_SHIFTS, at % TF32_SHIFTS, every);
+    return error;
 }
 
 /* Whether D, or the partial sums, can be stored in quads (epilogue.cuh). */
@@ -199,12 +229,12 @@ static cudaError_t describe_a(struct tf32_args *args, const struct side *a, int 
     return whole ? describe_quads(&args->a, a, rows) : describe_single_quads(&args->a, a);
 }
 
-static cudaError_t launch(const void *kernel, int64_t ctas, int threads, int shared, bool overlaps, void *args,
+static cudaError_t launch(const void *kernel, dim3 grid, int threads, int shared, bool overlaps, void *args,
                           cudaStream_t stream) {
     void *argv[] = {args};
     cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization};
     attribute.val.programmaticStreamSerializationAllowed = 1;
-    cudaLaunchConfig_t config = {.gridDim = {(unsigned)ctas, 1, 1},
+    cudaLaunchConfig_t config = {.gridDim = grid,
                                  .blockDim = {(unsigned)threads, 1, 1},
                                  .dynamicSmemBytes = (size_t)shared,
                                  .stream = stream,
@@ -213,31 +243,67 @@ static cudaError_t launch(const void *kernel, int64_t ctas, int threads, int sha
     return cudaLaunchKernelExC(&config, kernel, argv);
 }
 
+/* Adds up the tiles that the CTAs of a product shared. */
+static cudaError_t add_shares(const struct gemm_variant *v, const struct gemm_args *gemm, cudaStream_t stream) {
+    struct tf32_shares_args args = {.gemm = *gemm, .bm = v->bm, .bn = v->bn};
+    const int64_t ctas = v->bm * v->bn / 4 / TF32_SHARES_THREADS;
+    return launch((const void *)tf32_shares, (dim3){(unsigned)ctas, (unsigned)gemm->shared_tiles, 1},
+                  TF32_SHARES_THREADS, 0, true, &args, stream);
+}
+
+static const void *kernel_of(const struct gemm_variant *v, const struct side *a) {
+    const enum tf32_a way = a->shifted ? TF32_A_SHIFTED : a->operand.along_k ? TF32_A_ALONG_K : TF32_A_ALONG_M;
+    return kernels[v - gemm_variants - FIRST][way];
+}
+
+static unsigned ctas_of(const struct gemm_args *gemm, int sm_count) {
+    const int64_t items = (int64_t)gemm->tiles_m * gemm->tiles_n * gemm->splits * gemm->batch;
+    const int64_t most = gemm->ctas > 0 && gemm->ctas < sm_count ? gemm->ctas : sm_count;
+    if (gemm->shared_tiles) return (unsigned)gemm->ctas;
+    return (unsigned)(items < most ? items : most);
+}
+
+/*
+ * Whether the first kernel may be set up while what is before it in the stream, whatever that is, runs to its end: its
+ * grid_wait comes before it reads or writes. Not under capture, where that would be another kind of edge.
+ */
+static bool may_start_early(cudaStream_t stream) {
+    enum cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    const cudaError_t error = cudaStreamIsCapturing(stream, &status);
+    if (error != cudaSuccess) cudaGetLastError();
+    return error == cudaSuccess && status == cudaStreamCaptureStatusNone;
+}
+
 static cudaError_t run(const struct gemm_variant *v, struct side *a, struct side *b, const struct gemm_args *gemm,
                        char *scratch, cudaStream_t stream) {
-    struct tf32_args args = {.gemm = *gemm, .a_step = a->operand.stride != 0, .b_step = b->operand.stride != 0};
+    struct tf32_shifted_args shifted;
+    struct tf32_args *const args = &shifted.of_all;
     struct tf32_pack_args pass = {.a = {.tiles = 0}};
     float *const second = (float *)(scratch + packed_bytes(a));
     int sm_count = 0;
     if (a->packed) pass.a = pack(a, (float *)scratch);
     if (b->packed) pass.b = pack(b, second);
+    args->gemm = *gemm;
+    args->walk = tf32_walk_of(gemm);
+    args->a_step = a->operand.stride != 0;
+    args->b_step = b->operand.stride != 0;
     cudaError_t error = make_ready(&sm_count);
-    if (error == cudaSuccess) error = describe_a(&args, a, v->bm);
-    if (error == cudaSuccess) error = describe_rows(&args.b, b, v->bn);
-    const int64_t copies = (int64_t)pass.a.tiles + pass.b.tiles;
+    if (error == cudaSuccess) error = a->shifted ? describe_shifted(&shifted, a) : describe_a(args, a, v->bm);
+    if (error == cudaSuccess) error = describe_rows(&args->b, b, v->bn);
+    const unsigned copies = (unsigned)(pass.a.tiles + pass.b.tiles);
+    const bool early = may_start_early(stream);
     if (error == cudaSuccess && copies)
-        error =
-            launch((const void *)tf32_pack, copies, TF32_PACK_THREADS, TF32_PACK_SHARED_BYTES, false, &pass, stream);
+        error = launch((const void *)tf32_pack, (dim3){copies, 1, 1}, TF32_PACK_THREADS, TF32_PACK_SHARED_BYTES, early,
+                       &pass, stream);
     if (error != cudaSuccess) return error;
-    const int64_t items = (int64_t)gemm->tiles_m * gemm->tiles_n * gemm->splits * gemm->batch;
-    const int64_t ctas = gemm->ctas > 0 && gemm->ctas < sm_count ? gemm->ctas : sm_count;
-    return launch(kernels[v - gemm_variants - FIRST][a->operand.along_k], items < ctas ? items : ctas, THREADS,
-                  TF32_SHARED_BYTES, copies > 0, &args, stream);
+    error = launch(kernel_of(v, a), (dim3){ctas_of(gemm, sm_count), 1, 1}, THREADS, TF32_SHARED_BYTES,
+                   early || copies > 0, &shifted, stream);
+    return error == cudaSuccess && gemm->shared_tiles ? add_shares(v, gemm, stream) : error;
 }
 
 int tf32_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b,
                 const struct gemm_args *gemm, void *scratch, void *stream) {
-    struct side side_a = side_of(gemm, a, true), side_b = side_of(gemm, b, false);
+    struct side side_a = side_of(variant, gemm, a, true), side_b = side_of(variant, gemm, b, false);
     cudaError_t error = run(variant, &side_a, &side_b, gemm, scratch, stream);
     if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
     return error;

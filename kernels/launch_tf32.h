@@ -16,6 +16,7 @@ int tf32_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gem
                 const struct gemm_args *gemm, void *scratch, void *stream);
 
 /* Bytes at the start of scratch for the operands of this product. */
-int64_t tf32_launch_operand_bytes(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *gemm);
+int64_t tf32_launch_operand_bytes(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b,
+                                  const struct gemm_args *gemm);
 
 #endif

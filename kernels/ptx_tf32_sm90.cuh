@@ -37,9 +37,20 @@ DEVICE void ld_shared_v4(uint32_t *to, uint32_t address) {
                  : "memory");
 }
 
+DEVICE uint32_t ld_shared(uint32_t address) {
+    uint32_t x;
+    asm volatile("ld.shared.b32 %0, [%1];" : "=r"(x) : "r"(address) : "memory");
+    return x;
+}
+
 /* A barrier of its own number for so many threads of the CTA. */
 template <int NUMBER> DEVICE void barrier_sync(int threads) {
     asm volatile("barrier.cta.sync %0, %1;" ::"n"(NUMBER), "r"(threads) : "memory");
+}
+
+/* A barrier whose number is known when it runs. */
+DEVICE void barrier_of(int number, int threads) {
+    asm volatile("barrier.cta.sync %0, %1;" ::"r"(number), "r"(threads) : "memory");
 }
 
 /* The same without waiting. */

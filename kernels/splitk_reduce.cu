@@ -3,6 +3,7 @@
  * same bits, and finishes it as a kernel without a split would.
  */
 #include "epilogue.cuh"
+#include "ptx_grid.cuh"
 
 enum { LANES = 32, WARPS = 8 };
 
@@ -30,6 +31,7 @@ KERNEL(splitk_reduce, 256, 1) {
     float4 *const sums = (float4 *)shared;
     const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES, m = blockIdx.x * 4 * LANES + 4 * lane;
     const bool sharing = args.splits > WARPS;
+    grid_wait();
     const struct scalars s = read_scalars(args);
     for (int batch = blockIdx.z; batch < args.batch; batch += gridDim.z) {
         for (int64_t column = blockIdx.y; column * (sharing ? 1 : WARPS) < args.n; column += gridDim.y) {

@@ -8,19 +8,43 @@
 static const int ROWS = TF32_PACK_ROWS, DEPTH = TF32_PACK_K, THREADS = TF32_PACK_THREADS;
 static const int LOADS = ROWS * DEPTH / THREADS;
 
-/* Neighbouring threads read and write along k. */
+/* Four floats from `from` on, of which `ahead` lie in the 16 bytes before the next ones. */
+DEVICE float4 shifted_quad(const float *from, int ahead) {
+    const float4 *quads = (const float4 *)(from - (4 - ahead) % 4);
+    const float4 x = quads[0];
+    if (ahead == 4) return x;
+    const float4 y = quads[1];
+    return ahead == 3   ? make_float4(x.y, x.z, x.w, y.x)
+           : ahead == 2 ? make_float4(x.z, x.w, y.x, y.y)
+                        : make_float4(x.w, y.x, y.y, y.z);
+}
+
+/*
+ * Neighbouring threads read and write along k, 16 bytes each: what a quad lacks is in the next, which its neighbour
+ * reads too. At the end of a row nothing is read past it.
+ */
 DEVICE void shift_tile(const struct tf32_copy &copy, const float *from, float *to, int rows, int depth) {
-    const int k = threadIdx.x % DEPTH, row = threadIdx.x / DEPTH;
-    float x[LOADS];
+    const int quad = threadIdx.x % (DEPTH / 4) * 4;
+    float4 x[LOADS / 4];
 #pragma unroll
-    for (int i = 0; i < LOADS; i++) {
-        const int r = row + i * (THREADS / DEPTH);
-        x[i] = r < rows && k < depth ? from[r * copy.ld + k] : 0.0f;
+    for (int i = 0; i < LOADS / 4; i++) {
+        const int r = threadIdx.x / (DEPTH / 4) + i * (THREADS / (DEPTH / 4));
+        const float *at = from + r * copy.ld + quad;
+        const int ahead = 4 - (int)((uintptr_t)at / 4 % 4);
+        x[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (r < rows && quad + 4 + ahead % 4 <= depth) {
+            x[i] = shifted_quad(at, ahead);
+        } else if (r < rows) {
+            if (quad < depth) x[i].x = at[0];
+            if (quad + 1 < depth) x[i].y = at[1];
+            if (quad + 2 < depth) x[i].z = at[2];
+            if (quad + 3 < depth) x[i].w = at[3];
+        }
     }
 #pragma unroll
-    for (int i = 0; i < LOADS; i++) {
-        const int r = row + i * (THREADS / DEPTH);
-        if (r < rows && k < depth) to[r * copy.to_ld + k] = x[i];
+    for (int i = 0; i < LOADS / 4; i++) {
+        const int r = threadIdx.x / (DEPTH / 4) + i * (THREADS / (DEPTH / 4));
+        if (r < rows && quad < depth) *(float4 *)(to + r * copy.to_ld + quad) = x[i];
     }
 }
 
@@ -48,6 +72,7 @@ DEVICE void turn_tile(const struct tf32_copy &copy, const float *from, float *to
 }
 
 KERNEL_OF(struct tf32_pack_args, tf32_pack, THREADS, 6) {
+    grid_wait();
     grid_launch_next();
     const bool second = (int)blockIdx.x >= args.a.tiles;
     const struct tf32_copy &copy = second ? args.b : args.a;

@@ -21,6 +21,11 @@
 enum { TF32_ROW_BYTES = 128, TF32_BOX_ROWS = 32, TF32_BOX_BYTES = TF32_BOX_ROWS * TF32_ROW_BYTES };
 
 /*
+ * How A comes into shared memory: along k, along m, or along m with an odd leading dimension.
+ */
+enum tf32_a { TF32_A_ALONG_M, TF32_A_ALONG_K, TF32_A_SHIFTED, TF32_A_COUNT };
+
+/*
  * A along k: rows of 128 bytes (32 k), in groups of eight, of which the instructions take every other one: group
  * 2 row + half. The copy engine puts neighbours of A into a group (PLAIN), or each fourth row (QUADS): then the four
  * rows that a thread gets, one of each group, are neighbours.
@@ -46,6 +51,25 @@ TF32_INLINE int tf32_piece_of(int thread) {
 TF32_INLINE uint32_t tf32_load_offset(int thread, int far) {
     const int k = thread % 4 + 4 * far;
     return (uint32_t)(k * TF32_ROW_BYTES + (tf32_piece_of(thread) ^ k) * 16);
+}
+
+/*
+ * SHIFTED: k by k % 4, since the columns that are four apart begin at the same place in 16 bytes: of each of these
+ * classes the copy engine brings eight k, each as a row of 128 floats and the 16 bytes that a shift may need. A thread
+ * takes the same rows as above, one by one, and as its k are all of one class, behind one shift.
+ */
+enum {
+    TF32_SHIFTS = 4,
+    TF32_SLOT_FLOATS = 128 + 4,
+    TF32_SLOT_BYTES = 4 * TF32_SLOT_FLOATS,
+    TF32_CLASS_BYTES = 8 * TF32_SLOT_BYTES,
+    TF32_SLOTS_BYTES = TF32_SHIFTS * TF32_CLASS_BYTES /* 32 k of 128 rows */
+};
+
+/* Byte in the warpgroup's slots from which this thread loads its rows, but for the shift. Add 8 k as two slots. */
+TF32_INLINE uint32_t tf32_slot_offset(int thread, int far) {
+    return (uint32_t)(thread % 4 * TF32_CLASS_BYTES + far * TF32_SLOT_BYTES +
+                      4 * (thread / 32 * TF32_BOX_ROWS + 4 * tf32_piece_of(thread)));
 }
 
 /* The row of the box that a thread has as `half` and `row`. */

@@ -56,7 +56,7 @@
 #define GEMM_FUSED_VARIANTS(VARIANT)                                                                                   \
     VARIANT(sgemm_fused_wgmma_128x128x64, FUSED, FP32, 90, 128, 128, 64, 8, 8, 3, 512, 1, 1)
 
-/* Two kernels for each of these, by how A lies (tf32.h). */
+/* Three kernels for each of these, by how A lies (tf32.h). */
 #define GEMM_TF32_WGMMA_VARIANTS(VARIANT)                                                                              \
     VARIANT(sgemm_tf32_wgmma_256x128x32, TF32_WGMMA, TF32, 90, 256, 128, 32, 4, 32, 4, 384, 1, 1)                      \
     VARIANT(sgemm_tf32_wgmma_128x256x32, TF32_WGMMA, TF32, 90, 128, 256, 32, 4, 32, 4, 384, 1, 1)                      \
@@ -190,14 +190,19 @@ enum { GEMM_SIMT_NOTES = 64 };
 /* The same of a CTA of a family that splits in registers (sgemm_split_mma.cuh). */
 enum { GEMM_SPLIT_MMA_NOTES = 4 };
 
-/* Whether CTAs stay, to work on several tiles, and may share the last of them (stream-K). */
+/* Whether a SIMT variant's CTAs stay, to work on several tiles. */
 static inline int gemm_variant_persists(const struct gemm_variant *v) {
     return v->family == FAMILY_SIMT && gemm_variant_slices(v) == 1;
 }
 
-/* Floats of scratch that `ctas` CTAs need to share tiles: what is left of two tiles each. */
+/* Whether CTAs may share the last tiles along K: evenly (stream-K, SIMT), or in equal parts of each (tf32_works.h). */
+static inline int gemm_variant_shares_tiles(const struct gemm_variant *v) {
+    return gemm_variant_persists(v) || v->family == FAMILY_TF32_WGMMA;
+}
+
+/* Floats of scratch that `ctas` CTAs need to share tiles: what is left of two tiles each, or of a part of one. */
 static inline int64_t gemm_variant_share_floats(const struct gemm_variant *v, int ctas) {
-    return (int64_t)2 * ctas * v->bm * v->bn;
+    return (int64_t)(v->family == FAMILY_SIMT ? 2 : 1) * ctas * v->bm * v->bn;
 }
 
 /* Whether a variant has a kernel for these loaders. */

@@ -30,6 +30,7 @@ static int64_t times(int64_t a, int64_t b) {
 }
 
 static const double LAUNCH_S = 2.5e-6;       /* start and drain of one kernel */
+static const double EARLY_LAUNCH_S = 1.3e-6; /* of one that is set up while another drains */
 static const double CTA_START_K = 26;        /* prologue and epilogue of a CTA, in k steps of its main loop */
 static const double CTA_START_K_SINGLE = 60; /* the same where results are stored one by one */
 static const double STREAM_START_K = 12;     /* the same where a CTA's stores overlap another's tile */
@@ -44,7 +45,8 @@ static const double LOOKS_S = 8e-6; /* of the two kernels before a product that 
 static const double FUSED_START_K = 120;
 static const double PACK_BANDWIDTH = 0.68;          /* of the chip's */
 static const double TF32_BANDWIDTH = 0.84;          /* of the chip's, where bytes decide and large tiles are full */
-static const double TF32_BANDWIDTH_IN_TURNS = 0.85; /* or where most are stores, under which tiles are multiplied */
+static const double TF32_BANDWIDTH_IN_TURNS = 0.80; /* or where most are stores, under which tiles are multiplied, */
+static const double TF32_BANDWIDTH_IN_TURNS_BATCHED = 0.85; /* into matrices of their own */
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
 static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
 static const double SHARE_BYTES_PER_S = 2.6e12; /* the same where all CTAs write theirs at once */
@@ -67,7 +69,7 @@ int64_t gemm_split_scratch_bytes(const struct gemm_problem *p, int split_k) {
 int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
     int64_t sums = gemm_split_scratch_bytes(p, split_k), total = 0;
     if (v->family == FAMILY_TF32_WGMMA) {
-        int64_t operands = tf32_operand_bytes(p);
+        int64_t operands = tf32_operand_bytes(p, v);
         return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
     }
     if (v->family == FAMILY_TF32_PACKED) {
@@ -109,12 +111,13 @@ double gemm_floor(const struct gemm_problem *p, const struct gemm_device *d) {
  */
 static double tf32_wgmma_efficiency(const struct gemm_problem *p, const struct gemm_variant *v) {
     const int tile = v->bm * v->bn;
-    const bool direct = tf32_operand_bytes(p) == 0, along_k = p->op_a == GEMM_OP_T;
+    const bool direct = tf32_operand_bytes(p, v) == 0, along_k = p->op_a == GEMM_OP_T;
     double rate = 6.1;
     if (!direct && gemm_profile_of(p) == PROFILE_huge_k) rate = 5.5;
     if (tile < 256 * 128) rate = 5.3;
     if (tile < 128 * 192) rate = direct && along_k ? 5.5 : tile > 128 * 128 ? 4.9 : 4.5;
-    if (tile < 128 * 128) rate = 3.0;
+    if (tile < 128 * 128) rate = 3.37;
+    if (tf32_shifted_a(p, v)) return 0.93 * rate;
     return direct && !along_k && p->m % 32 ? 0.75 * rate : rate;
 }
 
@@ -184,7 +187,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
 static double passes(const struct gemm_problem *p, const struct gemm_device *d, const struct gemm_variant *v) {
     const double elements = ((double)p->m + (double)p->n) * (double)p->k * (double)p->batch;
     if (v->family == FAMILY_TF32_WGMMA) {
-        const double packed = (double)tf32_operand_bytes(p);
+        const double packed = (double)tf32_operand_bytes(p, v);
         return packed > 0 ? PACK_S + 2 * packed / (PACK_BANDWIDTH * d->dram_bytes_per_s) : 0;
     }
     if (v->family == FAMILY_TF32_PACKED)
@@ -215,7 +218,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
 static double bandwidth(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family != FAMILY_TF32_WGMMA) return 1;
     if (v->bm * v->bn < 128 * 128) return TF32_BANDWIDTH_SMALLEST;
-    if (v->bm == v->bn && p->k <= 128) return TF32_BANDWIDTH_IN_TURNS;
+    if (v->bm == v->bn && p->k <= 128) return p->batch > 1 ? TF32_BANDWIDTH_IN_TURNS_BATCHED : TF32_BANDWIDTH_IN_TURNS;
     if (v->bm * v->bn < 256 * 128) return TF32_BANDWIDTH_SMALL;
     return p->m < v->bm || p->n < v->bn ? TF32_BANDWIDTH_NOT_FULL : TF32_BANDWIDTH;
 }
@@ -233,6 +236,7 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .share_s = 2.0 * 4 * v->bm * v->bn / SHARE_BYTES_PER_S,
         .start_k = start_k(p, v),
         .passes_s = passes(p, d, v),
+        .launch_s = v->family == FAMILY_TF32_WGMMA ? EARLY_LAUNCH_S : LAUNCH_S,
         .ctas_per_sm = v->ctas_per_sm,
         .warps = v->threads / 32.0,
         .unhidden = v->contract == CONTRACT_IEEE ? FFMA_UNHIDDEN : 0,
@@ -241,9 +245,9 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
 
 /* What comes on top of the arithmetic. */
 static double whole(const struct gemm_cost_terms *t, int split_k, double arithmetic) {
-    double time = larger(arithmetic, t->memory_s) + LAUNCH_S + t->passes_s;
+    double time = larger(arithmetic, t->memory_s) + t->launch_s + t->passes_s;
     time += t->unhidden * (arithmetic < t->memory_s ? arithmetic : t->memory_s);
-    return split_k > 1 ? time + LAUNCH_S + split_k * t->split_s : time;
+    return split_k > 1 ? time + t->launch_s + split_k * t->split_s : time;
 }
 
 /*
@@ -262,10 +266,12 @@ double gemm_cost_of_split(const struct gemm_cost_terms *t, int split_k, int64_t 
     return whole(t, split_k, rounds(t, t->ctas * split_k) * ((double)slice + t->start_k) * t->step_s);
 }
 
-double gemm_cost_of_sharing(const struct gemm_cost_terms *t, int ctas, int shared_tiles) {
-    double rounds = (t->ctas - shared_tiles) / ctas, tail = shared_tiles * t->k / ctas;
+double gemm_cost_of_sharing(const struct gemm_cost_terms *t, int ctas, int shared_tiles, bool parts) {
+    double rounds = (t->ctas - shared_tiles) / ctas;
+    double tail = parts ? t->k / (double)(ctas / shared_tiles) : shared_tiles * t->k / ctas;
     double steps = rounds * (t->k + t->start_k) + tail + t->start_k;
-    return whole(t, 1, steps * ctas / t->sm_count * t->step_s) + LAUNCH_S + (ctas + shared_tiles) * t->share_s;
+    return whole(t, 1, steps * ctas / t->sm_count * t->step_s) + t->launch_s +
+           (parts ? ctas : ctas + shared_tiles) * t->share_s;
 }
 
 double gemm_cost_bound(const struct gemm_cost_terms *t, int split_k) {

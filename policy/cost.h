@@ -4,6 +4,8 @@
 #ifndef FASTGEMM_COST_H
 #define FASTGEMM_COST_H
 
+#include <stdbool.h>
+
 #include "problem.h"
 
 /* Predicted seconds of `variant` with this split on this chip. Pure. */
@@ -23,6 +25,7 @@ struct gemm_cost_terms {
     double unhidden; /* of the shorter of arithmetic and memory: what comes on top of the longer */
     double start_k;  /* prologue and epilogue of a CTA, in k steps of its main loop */
     double passes_s; /* over the operands, before the product */
+    double launch_s; /* of the product, and as much of what adds up parts of it */
 };
 struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *problem, const struct gemm_device *device,
                                          const struct gemm_variant *variant);
@@ -30,8 +33,9 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *problem, con
 /* The same prediction from prepared terms; `slice` is the k of one slice (gemm_split_slice). */
 double gemm_cost_of_split(const struct gemm_cost_terms *terms, int split_k, int64_t slice);
 
-/* The same where CTAs stay and share the last tiles evenly (stream-K). */
-double gemm_cost_of_sharing(const struct gemm_cost_terms *terms, int ctas, int shared_tiles);
+/* The same where CTAs stay and share the last tiles: evenly (stream-K), or each tile in as many equal `parts` as fit.
+ */
+double gemm_cost_of_sharing(const struct gemm_cost_terms *terms, int ctas, int shared_tiles, bool parts);
 
 /* What neither this split nor one into more slices can undercut: all SMs equally busy, and full. */
 double gemm_cost_bound(const struct gemm_cost_terms *terms, int split_k);

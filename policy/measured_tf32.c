@@ -21,6 +21,8 @@ static const double BYTES_PER_S = 3.4e12, BYTES_PER_S_BATCHED = 4.0e12;
 static const double BYTES_PER_S_ALONG_K = 3.9e12; /* op(A) transposed, op(B) as it is: both lie along k */
 static const double LAUNCH_S = 3e-6;
 static const double MOST_IDLE = 1.6, MOST_IDLE_ALIGNED = 1.85; /* loss to idle SMs before it does something about it */
+static const double ONE_ROUND_S = 4.0e-6, ONE_ROUND_S_PER_K = 9.3e-9;
+static const double LEAST_ROUND = 44, MOST_ROUND = 66; /* tiles */
 enum { TILE = 128, TILE_ALIGNED = 256, SMS = 132, FEW_TILES = 32 };
 
 static bool operand_aligned(int64_t ld, int64_t stride, int64_t batch, unsigned align) {
@@ -51,6 +53,16 @@ static double operations_s(const struct gemm_problem *p, double flops) {
     return flops / ALIGNED * (upright < across ? upright : across);
 }
 
+/* Aligned products as they lie, of too few tiles to fill the chip but too many for cuBLAS to split: K decides. */
+static double one_round_s(const struct gemm_problem *p) {
+    const double tiles = tiles_of(p, TILE, TILE);
+    const bool aligned = operand_aligned(p->lda, p->stride_a, p->batch, p->align_a) &&
+                         operand_aligned(p->ldb, p->stride_b, p->batch, p->align_b) && p->ldc % 4 == 0;
+    const bool one =
+        aligned && p->op_a == GEMM_OP_N && p->op_b == GEMM_OP_N && tiles > LEAST_ROUND && tiles <= MOST_ROUND;
+    return one ? ONE_ROUND_S + ONE_ROUND_S_PER_K * (double)p->k : 0;
+}
+
 double cublas_tf32_seconds(const struct gemm_problem *p) {
     const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
     const double bytes = 4.0 * (double)p->batch *
@@ -58,7 +70,8 @@ double cublas_tf32_seconds(const struct gemm_problem *p) {
     const double operations = operations_s(p, flops);
     const bool along_k = p->op_a == GEMM_OP_T && p->op_b == GEMM_OP_N;
     const double memory = bytes / (p->batch > 1 ? BYTES_PER_S_BATCHED : along_k ? BYTES_PER_S_ALONG_K : BYTES_PER_S);
-    return LAUNCH_S + (operations > memory ? operations : memory);
+    const double seconds = LAUNCH_S + (operations > memory ? operations : memory), one = one_round_s(p);
+    return one > seconds ? one : seconds;
 }
 
 enum gemm_reason measured_tf32_verdict(const struct gemm_problem *p, const struct gemm_device *device,

@@ -136,14 +136,23 @@ static void consider(const struct search *s, int splits) {
     s->best->predicted_s = cost;
 }
 
+/* Bytes, of operands that go through it first too. */
+static int64_t scratch_to_share(const struct gemm_problem *p, const struct gemm_variant *v, int ctas) {
+    const int64_t operands = gemm_scratch_bytes(p, v, 1), shares = gemm_variant_share_floats(v, ctas) * 4;
+    return operands < INT64_MAX - shares ? operands + shares : INT64_MAX;
+}
+
 /* Where whole tiles leave SMs idle in the last round, those of that round can be shared. */
 static void consider_sharing(const struct search *s, const struct gemm_limits *limits) {
-    if (!gemm_variant_persists(s->variant) || s->terms.ctas > (double)MAX_TILES) return;
+    if (!gemm_variant_shares_tiles(s->variant) || s->terms.ctas > (double)MAX_TILES) return;
     int shared = (int)((int64_t)s->terms.ctas % s->slots);
+    /* In parts of equal length: two or more of each, and beside whole tiles, else it is a split. */
+    const bool parts = !gemm_variant_persists(s->variant);
+    if (parts && (shared == 0 || s->slots / shared < 2 || s->terms.ctas < s->slots)) return;
     int64_t k_tiles = (int64_t)shared * s->k_tiles;
     if (k_tiles < (int64_t)s->slots * MIN_SLICE_TILES || k_tiles > INT32_MAX) return;
-    if (gemm_variant_share_floats(s->variant, s->slots) * 4 > room(s->variant, limits)) return;
-    double cost = gemm_cost_of_sharing(&s->terms, s->slots, shared);
+    if (scratch_to_share(&s->part, s->variant, s->slots) > room(s->variant, limits)) return;
+    double cost = gemm_cost_of_sharing(&s->terms, s->slots, shared, parts);
     if (s->best->variant && cost >= s->best->predicted_s) return;
     s->best->variant = s->variant;
     s->best->k_chunk = s->part.k;
@@ -275,7 +284,7 @@ struct gemm_plan gemm_plan_make(const struct gemm_problem *p, const struct gemm_
     if (plan.reason != REASON_routed) return forward(plan.profile, plan.reason);
     struct gemm_problem part = *p;
     part.k = plan.k_chunk;
-    plan.scratch_bytes = plan.shared_tiles ? gemm_variant_share_floats(plan.variant, plan.ctas) * 4
+    plan.scratch_bytes = plan.shared_tiles ? scratch_to_share(&part, plan.variant, plan.ctas)
                                            : gemm_scratch_bytes(&part, plan.variant, plan.split_k);
     plan.raster = choose_raster(p, plan.variant, t->raster);
     return plan;

@@ -69,7 +69,7 @@ struct gemm_plan {
     int64_t k_chunk;       /* K that is multiplied at a time, the next added to it: all, where scratch is to be had */
     int split_k;           /* of a chunk; 1: no split */
     int ctas;              /* of a kernel whose CTAs stay: how many at most; 0: the launch knows */
-    int shared_tiles;      /* of the last tiles CTAs take even shares of K (stream-K); 0: each tile is one CTA's */
+    int shared_tiles;      /* of the last tiles CTAs take shares of K (gemm_args.h); 0: each tile is one CTA's */
     int raster;            /* tile rows that one group of CTAs walks together */
     int64_t scratch_bytes; /* needed for one chunk, for shared tiles; 0 without a split or planes */
     double predicted_s;    /* the cost model's time, for logs and the bench */

@@ -11,14 +11,24 @@ int64_t tf32_fragments_bytes(const struct gemm_problem *p) {
     return __builtin_add_overflow(a, b, &both) ? INT64_MAX : both;
 }
 
-int64_t tf32_operand_bytes(const struct gemm_problem *p) {
-    const struct tf32_operand a = {.rows = p->m,
-                                   .k = p->k,
-                                   .batch = p->batch,
-                                   .ld = p->lda,
-                                   .stride = p->stride_a,
-                                   .along_k = p->op_a == GEMM_OP_T,
-                                   .align = p->align_a};
+static struct tf32_operand a_of(const struct gemm_problem *p, const struct gemm_variant *v) {
+    return (struct tf32_operand){.rows = p->m,
+                                 .k = p->k,
+                                 .batch = p->batch,
+                                 .ld = p->lda,
+                                 .stride = p->stride_a,
+                                 .along_k = p->op_a == GEMM_OP_T,
+                                 .align = p->align_a,
+                                 .shifts = tf32_shifts(p->n, v->bn)};
+}
+
+bool tf32_shifted_a(const struct gemm_problem *p, const struct gemm_variant *v) {
+    const struct tf32_operand a = a_of(p, v);
+    return tf32_shifted(&a, true);
+}
+
+int64_t tf32_operand_bytes(const struct gemm_problem *p, const struct gemm_variant *v) {
+    const struct tf32_operand a = a_of(p, v);
     const struct tf32_operand b = {.rows = p->n,
                                    .k = p->k,
                                    .batch = p->batch,

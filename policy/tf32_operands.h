@@ -4,13 +4,20 @@
 #ifndef FASTGEMM_TF32_OPERANDS_H
 #define FASTGEMM_TF32_OPERANDS_H
 
+#include <stdbool.h>
+
 #include "problem.h"
 
 /* Bytes of scratch for both, packed for mma.sync (kernels/tf32_fragments.h); INT64_MAX as below. */
 int64_t tf32_fragments_bytes(const struct gemm_problem *problem);
 
-/* Bytes of scratch for those that wgmma does not take as they lie, 0 where the kernel reads both as they lie; INT64_MAX
- * where they cannot be counted. */
-int64_t tf32_operand_bytes(const struct gemm_problem *problem);
+/*
+ * Bytes of scratch for those that wgmma does not take as they lie, 0 where the kernel reads both as they lie; INT64_MAX
+ * where they cannot be counted.
+ */
+int64_t tf32_operand_bytes(const struct gemm_problem *problem, const struct gemm_variant *variant);
+
+/* Whether it reads an odd A as it lies. */
+bool tf32_shifted_a(const struct gemm_problem *problem, const struct gemm_variant *variant);
 
 #endif

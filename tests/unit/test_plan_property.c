@@ -200,8 +200,8 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     case FAMILY_FUSED: /* twelve planes of 128 rows, 64 k each; scales of four blocks; notes; barriers; a pad */
         bytes = 12 * 128 * 64 * 2 + 4 * 256 * 4 + 256 * 16 + 4 * 4 + 4 * 8 + 1024;
         break;
-    case FAMILY_TF32_WGMMA: /* four stages of 384 rows, or more of fewer, 32 k each; a pad for alignment */
-        bytes = 4 * 384 * 32 * 4 + 1024;
+    case FAMILY_TF32_WGMMA: /* four stages of 384 rows and 8 k of 128, or more of fewer, 32 k each; a pad */
+        bytes = 4 * (384 * 32 + 8 * 32) * 4 + 1024;
         break;
     case FAMILY_TF32_PACKED: /* packed rows of 32 k, nothing beside them */
         bytes = (wide)v->stages * 32 * (v->bm + v->bn) * 4;
@@ -282,7 +282,9 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
                32 * 4;
     }
     if (v->family != FAMILY_TF32_WGMMA) return 0;
-    if (!copied_in_vectors(p->lda, p->stride_a, p->batch, p->align_a))
+    const bool shifted = p->op_a == GEMM_OP_N && p->lda % 8 == 1 && p->k >= 4 && p->n <= 5000 && v->bn >= 128 &&
+                         p->stride_a >= 0 && p->stride_a < INT64_C(1) << 34 && p->lda < INT64_C(1) << 34;
+    if (!copied_in_vectors(p->lda, p->stride_a, p->batch, p->align_a) && !shifted)
         bytes += packed(p->m, p->k, p->stride_a ? p->batch : 1);
     if (p->op_b == GEMM_OP_T || !copied_in_vectors(p->ldb, p->stride_b, p->batch, p->align_b))
         bytes += packed(p->n, p->k, p->stride_b ? p->batch : 1);
@@ -313,12 +315,15 @@ static const char *objection_to_split(const struct gemm_plan *plan, const struct
     if (plan->shared_tiles) {
         const struct gemm_variant *v = plan->variant;
         wide tiles = up(p->m, v->bm) * up(p->n, v->bn) * p->batch, k_tiles = up(p->k, v->bk);
-        if (v->family != FAMILY_SIMT || v->threads != v->bm * v->bn / (v->tm * v->tn)) return "who shares";
+        const bool simt = v->family == FAMILY_SIMT && v->threads == v->bm * v->bn / (v->tm * v->tn);
+        if (!simt && v->family != FAMILY_TF32_WGMMA) return "who shares";
         if (split != 1 || tiles > INT32_MAX || plan->shared_tiles * k_tiles > INT32_MAX) return "what is shared";
         /* A share is of two tiles at most, and no tile has shares without k. */
         if (plan->shared_tiles >= plan->ctas || plan->shared_tiles * k_tiles < plan->ctas) return "how it is shared";
         if ((tiles - plan->shared_tiles) % plan->ctas) return "whole rounds";
-        if (plan->scratch_bytes != 2 * (wide)plan->ctas * v->bm * v->bn * 4) return "room for shares";
+        if (!simt && (plan->shared_tiles * 2 > plan->ctas || tiles <= plan->ctas)) return "parts";
+        if (plan->scratch_bytes != planes + (simt ? 2 : 1) * (wide)plan->ctas * v->bm * v->bn * 4)
+            return "room for shares";
         seen.shared++;
         return NULL;
     }

@@ -100,17 +100,33 @@ static void nobody_else_gets_tf32(void **state) {
 /* What the copy engine reads as it lies needs no scratch; op(B) along n, and what is not aligned, does. */
 static void scratch_is_for_operands(void **state) {
     (void)state;
+    const struct gemm_variant *large = &gemm_variants[VARIANT_sgemm_tf32_wgmma_256x128x32];
+    const struct gemm_variant *small = &gemm_variants[VARIANT_sgemm_tf32_wgmma_128x64x32];
     struct gemm_problem p = allowed(GEMM_OP_N, GEMM_OP_N, 4096, 2048, 1024);
-    assert_int_equal(tf32_operand_bytes(&p), 0);
+    assert_int_equal(tf32_operand_bytes(&p, large), 0);
     p = allowed(GEMM_OP_T, GEMM_OP_N, 4096, 2048, 1024);
-    assert_int_equal(tf32_operand_bytes(&p), 0);
+    assert_int_equal(tf32_operand_bytes(&p, large), 0);
     p = allowed(GEMM_OP_N, GEMM_OP_T, 4096, 2048, 1024);
-    assert_int_equal(tf32_operand_bytes(&p), 2048 * 1024 * 4);
-    p = allowed(GEMM_OP_N, GEMM_OP_N, 4097, 2049, 1023);
-    assert_int_equal(tf32_operand_bytes(&p), (4128 + 2080) * 1024 * 4);
+    assert_int_equal(tf32_operand_bytes(&p, large), 2048 * 1024 * 4);
+    p = allowed(GEMM_OP_T, GEMM_OP_N, 4097, 2049, 1023);
+    assert_int_equal(tf32_operand_bytes(&p, large), (4128 + 2080) * 1024 * 4);
+    p = allowed(GEMM_OP_N, GEMM_OP_N, 4097, 2049, 1023); /* along m a kernel takes any alignment */
+    assert_int_equal(tf32_operand_bytes(&p, small), (4128 + 2080) * 1024 * 4); /* small tiles would rather not */
+    assert_int_equal(tf32_operand_bytes(&p, large), 2080 * 1024 * 4);
     struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 5921, 8205, 2949), true, 2048 * MIB);
-    assert_int_equal(plan.split_k, 1);
+    assert_int_equal(plan.split_k, 1); /* beside so many columns a pass over A costs little */
     assert_int_equal(plan.scratch_bytes, (5952 + 8224) * 2976L * 4);
+}
+
+/* 4097 is 17 tiles of 256 by 33 of 128: four rounds of the SMs, and 33 tiles, a quarter of each to an SM. */
+static void the_last_tiles_are_shared(void **state) {
+    (void)state;
+    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 4097, 4097, 4097), true, 2048 * MIB);
+    assert_tf32(plan);
+    assert_string_equal(plan.variant->name, "sgemm_tf32_wgmma_256x128x32");
+    assert_int_equal(plan.shared_tiles, 33);
+    assert_int_equal(plan.ctas, 132);
+    assert_int_equal(plan.scratch_bytes, 4128L * 4128 * 4 + 132 * 256 * 128L * 4);
 }
 
 static void without_room_another_kernel_or_none(void **state) {
@@ -155,6 +171,7 @@ int main(void) {
         cmocka_unit_test(on_the_users_word_fp32_is_the_rival),
         cmocka_unit_test(nobody_else_gets_tf32),
         cmocka_unit_test(scratch_is_for_operands),
+        cmocka_unit_test(the_last_tiles_are_shared),
         cmocka_unit_test(without_room_another_kernel_or_none),
         cmocka_unit_test(what_stores_walks_whole_columns),
         cmocka_unit_test(the_tile_that_fills_the_chip_is_chosen),

@@ -119,6 +119,40 @@ static void loads_meet_no_bank_twice(void **state) {
         }
 }
 
+/* Of a shifted A: every fourth k a tensor, which begins at 16 bytes before its first row; eight of them in a stage. */
+static void fill_slots(uint32_t *slots, int64_t base, int64_t ld) {
+    for (int k = 0; k < TF32_TILE_K; k++)
+        for (int at = 0; at < TF32_SLOT_FLOATS; at++) {
+            const int64_t row = at - (base + k % TF32_SHIFTS * ld) % 4;
+            slots[k % TF32_SHIFTS * TF32_CLASS_BYTES / 4 + k / TF32_SHIFTS * TF32_SLOT_FLOATS + at] =
+                (uint32_t)((row + 4) << 8 | k);
+        }
+}
+
+/* A thread finds its rows behind the shift of its first k, and a warp's lanes meet no bank twice. */
+static void shifted_loads_are_what_the_instruction_wants(void **state) {
+    (void)state;
+    static uint32_t slots[TF32_SLOTS_BYTES / 4];
+    for (int64_t ld = 129; ld < 129 + 64; ld += 2)
+        for (int64_t base = 0; base < 4; base++) {
+            fill_slots(slots, base, ld);
+            for (int i = 0; i < 4 * 2 * (TF32_TILE_K / 8); i++) { /* each warp's loads */
+                const int far = i / 4 % 2, step = i / 8;
+                uint32_t banks = 0;
+                for (int thread = 0; thread < THREADS; thread++) {
+                    const uint32_t shift = (uint32_t)(base + thread % 4 * ld) % 4;
+                    const uint32_t at =
+                        tf32_slot_offset(thread, far) / 4 + shift + (uint32_t)(step * 2 * TF32_SLOT_FLOATS + i % 4);
+                    int row = thread / 32 * 32 + tf32_row_of(0, TF32_PLAIN, thread, i % 4 / 2, i % 2);
+                    assert_int_equal(slots[at], (row + 4) << 8 | (8 * step + thread % 4 + 4 * far));
+                    banks |= 1u << at % 32;
+                    if (thread % 32 == 31) assert_int_equal(banks, 0xffffffffu);
+                    if (thread % 32 == 31) banks = 0;
+                }
+            }
+        }
+}
+
 static const struct tf32_operand good = {
     .rows = 100, .k = 200, .batch = 3, .ld = 128, .stride = 128 * 200, .along_k = false, .align = 16};
 
@@ -166,7 +200,19 @@ static void what_goes_through_scratch(void **state) {
     o.stride = 0; /* the same matrix for all */
     assert_int_equal(tf32_packed_bytes(&o), 128 * 224 * 4);
     o = good;
-    o.rows = o.batch = INT32_MAX; /* the pass counts its tiles in 32 bits */
+    o.ld = 129;
+    assert_true(!tf32_shifted(&o, true) && tf32_packed(&o, true));
+    assert_true(tf32_shifts(5000, 128) && !tf32_shifts(5001, 128) && !tf32_shifts(5000, 64));
+    o.shifts = true; /* every fourth k a tensor instead */
+    assert_true(tf32_shifted(&o, true) && !tf32_packed(&o, true));
+    assert_true(!tf32_shifted(&o, false) && tf32_packed(&o, false));
+    for (o.ld = 130; o.ld < 137; o.ld++) assert_false(tf32_shifted(&o, true));
+    assert_true(tf32_shifted(&o, true));
+    o.along_k = true;
+    assert_true(!tf32_shifted(&o, true) && tf32_packed(&o, true));
+    o = good;
+    assert_false(tf32_shifted(&o, true)); /* a tensor */
+    o.rows = o.batch = INT32_MAX;         /* the pass counts its tiles in 32 bits */
     assert_int_equal(tf32_packed_bytes(&o), INT64_MAX);
 }
 
@@ -175,7 +221,7 @@ int main(void) {
         cmocka_unit_test(rows_are_shared_out),          cmocka_unit_test(a_thread_has_quads),
         cmocka_unit_test(instructions_find_their_rows), cmocka_unit_test(loads_are_what_the_instruction_wants),
         cmocka_unit_test(loads_meet_no_bank_twice),     cmocka_unit_test(the_copy_engine_wants_whole_16_bytes),
-        cmocka_unit_test(what_goes_through_scratch),
+        cmocka_unit_test(what_goes_through_scratch),    cmocka_unit_test(shifted_loads_are_what_the_instruction_wants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
