@@ -10,14 +10,9 @@
 enum fused_loader { FUSED_MN, FUSED_K, FUSED_LOADERS };
 
 /* Copies four neighbours, of which `count` are there; the others become zeros. */
-DEVICE void copy_four(uint32_t to, const float *at, int count, bool aligned) {
-    count = min(max(count, 0), 4);
-    if (aligned) {
-        cp_async_16_part(to, at, 4 * count);
-    } else {
+DEVICE void copy_four(uint32_t to, const float *at, int count) {
 #pragma unroll
-        for (int i = 0; i < 4; i++) cp_async_4_fill(to + 4 * i, at + i, i < count);
-    }
+    for (int i = 0; i < 4; i++) cp_async_4_fill(to + 4 * i, at + i, i < count);
 }
 
 /* Element j of one of a thread's eight pieces. */
@@ -68,22 +63,6 @@ DEVICE float scale_for(float most) {
     return bits_float(((uint32_t)(2 * 127 + SCALED_EXPONENT) << 23) - (float_bits(most) & 0x7f800000u));
 }
 
-/* A piece of a row as fp32 in two halves, or as three bf16 planes. */
-template <int CHOICE> DEVICE void store_piece(uint32_t at, float (&x)[8]) {
-    if (CHOICE == FUSED_EXACT) {
-        st_shared_v4(at, float_bits(x[0]), float_bits(x[1]), float_bits(x[2]), float_bits(x[3]));
-        st_shared_v4(at + FUSED_PLANE_BYTES, float_bits(x[4]), float_bits(x[5]), float_bits(x[6]), float_bits(x[7]));
-    } else {
-#pragma unroll
-        for (int plane = 0; plane < 3; plane++) {
-            uint32_t word[4];
-#pragma unroll
-            for (int i = 0; i < 4; i++) word[i] = split_bf16(&x[2 * i], &x[2 * i + 1]);
-            st_shared_v4(at + plane * FUSED_PLANE_BYTES, word[0], word[1], word[2], word[3]);
-        }
-    }
-}
-
 /* Two pieces as fp16 planes, at once: the instructions of one hide the latencies of the other. */
 DEVICE void store_two_pieces(const struct fused_args &args, uint32_t shared, int side, const uint32_t (&at)[2],
                              float (&x)[2][8], const float (&scale)[2]) {
@@ -115,88 +94,97 @@ DEVICE void store_two_pieces(const struct fused_args &args, uint32_t shared, int
 }
 
 /*
- * One thread of the converter of A or B (SIDE). FUSED_K: eight threads to a row, a piece each; rows 16 apart. FUSED_MN:
- * four neighbouring rows, 16 k: two pieces of each. Its 64 elements are eight portions: a piece of a row, or k = i and
- * 32 more of four rows.
+ * One thread of the converter of A or B (SIDE). A warp has 32 rows. FUSED_K: eight threads to a row, a piece each; rows
+ * 4 apart. FUSED_MN: four neighbouring rows, 16 k: two pieces of each. A thread's 64 elements are eight portions: a
+ * piece of a row, or k = i and 32 more of four rows.
+ *
+ * In shared memory a warp's box of a block lies as the copy engine writes it: lines of 128 bytes, swizzled, which hold
+ * 32 k of a row (FUSED_K; the next 32 after all rows), or 32 rows of a k.
  */
-template <int CHOICE, int LOADER, int SIDE> struct converter {
-    static const int PASSES = fused_planes<CHOICE>::PASSES;
+template <int LOADER, int SIDE> struct converter {
     static const int ROWS = LOADER == FUSED_K ? 8 : 4;  /* of which a thread has a part */
     static const int LANES = LOADER == FUSED_K ? 1 : 8; /* from one that has another part of them to the next */
-    const float *at;       /* what it reads next: its quad of its first row, or of its first k */
-    int k_left, rows_left; /* from there on */
-    int index, blocks;     /* piece of work, and what is left of it */
-    bool counts;           /* this tile's rows are noted here and nowhere else */
+    static const int ROW_STEP = LOADER == FUSED_K ? 4 : 1;
+    int row, k, batch; /* what it reads next: its first row, and k, of the operand */
+    int index, blocks; /* piece of work, and what is left of it */
+    bool counts;       /* this tile's rows are noted here and nowhere else */
 
     static DEVICE_MEMBER int thread(void) { return threadIdx.x % WARPGROUP; }
-    static DEVICE_MEMBER int row(void) { /* the thread's first, of a tile's */
-        return LOADER == FUSED_K ? thread() / 8 : thread() / 32 * 32 + thread() % 8 * 4;
+    static DEVICE_MEMBER int first_row(void) { /* the thread's, of a tile's */
+        return thread() / 32 * 32 + (LOADER == FUSED_K ? thread() % 32 / 8 : thread() % 8 * 4);
     }
-    static DEVICE_MEMBER int k(void) { /* of a block's */
+    static DEVICE_MEMBER int first_k(void) { /* of a block's */
         return LOADER == FUSED_K ? thread() % 8 * 4 : thread() % 32 / 8 * 8;
     }
     static DEVICE_MEMBER int own(void) { /* which of the rows that it shares with other lanes it has to itself */
         return LOADER == FUSED_K ? thread() % 8 : thread() % 32 / 8;
     }
-    static DEVICE_MEMBER int64_t ld(const struct fused_args &args) { return SIDE ? args.gemm.ldb : args.gemm.lda; }
+    static DEVICE_MEMBER bool boxes(const struct fused_args &args) { return SIDE ? args.b_boxes : args.a_boxes; }
+    static DEVICE_MEMBER int rows(const struct fused_args &args) { return SIDE ? args.gemm.n : args.gemm.m; }
+
+    /* Where a portion's first half lies, from the box's start; the other is 4096 bytes further. */
+    static DEVICE_MEMBER uint32_t portion(int i) {
+        const int line = LOADER == FUSED_K ? thread() % 32 / 8 + 4 * i : first_k() + i;
+        return line * 128 + (thread() % 8 ^ line % 8) * 16;
+    }
 
     DEVICE_MEMBER void aim(const struct fused_args &args) {
-        const struct gemm_args &g = args.gemm;
-        const struct fused_work w = fused_work_item<CHOICE>(args, index / PASSES);
-        const int first_row = (SIDE ? w.tile_n : w.tile_m) * FUSED_TILE + row();
-        const int first_k = w.first_block * FUSED_TILE_K + k();
+        const struct fused_work w = fused_work_item(args, index);
         counts = (SIDE ? w.tile_m : w.tile_n) == 0;
         blocks = w.blocks;
-        rows_left = (SIDE ? g.n : g.m) - first_row;
-        k_left = g.k - first_k;
-        at = (SIDE ? g.b : g.a) + w.batch * (SIDE ? g.stride_b : g.stride_a);
-        at += LOADER == FUSED_K ? first_row * ld(args) + first_k : first_k * ld(args) + first_row;
+        batch = w.batch;
+        row = (SIDE ? w.tile_n : w.tile_m) * FUSED_TILE + first_row();
+        k = w.first_block * FUSED_TILE_K + first_k();
     }
 
     /* To the next block, of the next tile if need be; false: there is none. */
     DEVICE_MEMBER bool next(const struct fused_args &args) {
         if (--blocks > 0) {
-            at += LOADER == FUSED_K ? FUSED_TILE_K : FUSED_TILE_K * ld(args);
-            k_left -= FUSED_TILE_K;
+            k += FUSED_TILE_K;
             return true;
         }
-        index += PASSES > 1 && index % PASSES == 0 ? 1 : PASSES * (int)gridDim.x - (PASSES - 1);
-        if (index >= fused_work_count<CHOICE>(args) * PASSES) {
-            rows_left = k_left = 0; /* loads nothing */
-            return false;
-        }
+        index += (int)gridDim.x;
+        if (index >= fused_work_count(args)) return false;
         aim(args);
         return true;
     }
 
-    /*
-     * Copies a block to where this thread, and no other, reads it. The step from one portion to the next is hidden from
-     * the compiler, which would keep all their offsets in registers that there are not.
-     */
-    DEVICE_MEMBER void copy(const struct fused_args &args, uint32_t to) const {
-        const bool aligned = SIDE ? args.b_aligned : args.a_aligned;
-        const bool rows = LOADER == FUSED_K ? rows_left > 112 : rows_left >= 4;
-        int64_t step = (LOADER == FUSED_K ? 16 : 1) * ld(args);
-        asm volatile("" : "+l"(step));
-        const float *from = at;
-        if (rows && aligned && k_left >= (LOADER == FUSED_K ? 36 : 40)) {
-#pragma unroll
-            for (int i = 0; i < 8; i++) {
-                cp_async_16_line(to + i * 4096, from);
-                cp_async_16_line(to + i * 4096 + 2048, from + (LOADER == FUSED_K ? 32 : 32 * step));
-                from += step;
-            }
+    /* Has the copy engine bring a warp's box of a block. One lane's work. */
+    DEVICE_MEMBER void copy_box(const struct fused_args &args, uint32_t box, uint32_t barrier) const {
+        const CUtensorMap *map = SIDE ? &args.b : &args.a;
+        const int matrix = batch * (SIDE ? args.b_step : args.a_step);
+        mbarrier_arrive_expect_tx(barrier, FUSED_BOX_BYTES);
+        if (LOADER == FUSED_K) {
+            cp_async_bulk_tensor(box, map, k, row, 0, matrix, barrier);
+            cp_async_bulk_tensor(box + FUSED_BOX_BYTES / 2, map, k + FUSED_TILE_K / 2, row, 0, matrix, barrier);
         } else {
+            cp_async_bulk_tensor(box, map, row, k, 0, matrix, barrier);
+        }
+    }
+
+    /* Copies what this thread itself will read of the box. */
+    DEVICE_MEMBER void copy_own(const struct fused_args &args, uint32_t box) const {
+        const struct gemm_args &g = args.gemm;
+        const int64_t ld = SIDE ? g.ldb : g.lda;
+        const float *from = (SIDE ? g.b : g.a) + batch * (SIDE ? g.stride_b : g.stride_a);
+        from += LOADER == FUSED_K ? row * ld + k : k * ld + row;
 #pragma unroll 1
-            for (int i = 0; i < 8; i++) {
-                const int first = LOADER == FUSED_K ? (16 * i < rows_left ? k_left : 0) : i < k_left ? rows_left : 0;
-                const int second = LOADER == FUSED_K ? first - 32 : 32 + i < k_left ? rows_left : 0;
-                copy_four(to + i * 4096, from, first, aligned);
-                copy_four(to + i * 4096 + 2048, from + (LOADER == FUSED_K ? 32 : 32 * step), second, aligned);
-                from += step;
-            }
+        for (int i = 0; i < 8; i++) {
+            const int rows_left = rows(args) - row, k_left = g.k - k;
+            const int first = LOADER == FUSED_K ? (4 * i < rows_left ? k_left : 0) : i < k_left ? rows_left : 0;
+            const int second = LOADER == FUSED_K ? first - 32 : 32 + i < k_left ? rows_left : 0;
+            copy_four(box + portion(i), from, first);
+            copy_four(box + portion(i) + FUSED_BOX_BYTES / 2, from + (LOADER == FUSED_K ? 32 : 32 * ld), second);
+            from += ROW_STEP * ld;
         }
         cp_async_commit();
+    }
+
+    DEVICE_MEMBER void copy(const struct fused_args &args, uint32_t box, uint32_t barrier) const {
+        if (!boxes(args))
+            copy_own(args, box);
+        else if (thread() % 32 == 0)
+            copy_box(args, box, barrier);
     }
 
     /*
@@ -225,12 +213,12 @@ template <int CHOICE, int LOADER, int SIDE> struct converter {
     }
 
     /*
-     * Of the row that is this thread's own: the inverse of its scale into shared memory, and a note of how large it is,
-     * the square of its largest element and the fourth power.
+     * Of the row that is this thread's own: the inverse of its scale into shared memory, as bf16, and a note of how
+     * large it is, the square of its largest element and the fourth power.
      */
     DEVICE_MEMBER void note(float most, uint32_t inverse, bool counted, uint32_t shared) const {
         const int exponent = float_bits(most) >> 23, safe = min(max(exponent, LEAST_EXPONENT), MOST_EXPONENT);
-        st_shared(inverse, power_of_two(safe - 127 - SCALED_EXPONENT));
+        st_shared_16(inverse, (uint16_t)(float_bits(power_of_two(safe - 127 - SCALED_EXPONENT)) >> 16));
         if (most == 0.0f) return;
         if (safe != exponent)
             st_shared(extreme_flag(shared, SIDE), 1.0f);
@@ -260,43 +248,45 @@ template <int CHOICE, int LOADER, int SIDE> struct converter {
 #pragma unroll
                 for (int of = 0; of < 8; of++) pieces[j][of] = element<LOADER>(x, at, of);
                 scales[j] = scale[at % ROWS];
-                to[j] = LOADER == FUSED_K ? (at % 2 ? odd : even) + 4096 * (at / 2)
-                                          : (at < 4 ? even : odd) + 1024 * (at % 4);
-                if (CHOICE != FUSED_DONE) store_piece<CHOICE>(to[j], pieces[j]);
+                to[j] = LOADER == FUSED_K ? (even ^ at * 16) + at * 128 : (at < 4 ? even : odd) + 1024 * (at % 4);
             }
-            if (CHOICE == FUSED_DONE) store_two_pieces(args, shared, SIDE, to, pieces, scales);
+            store_two_pieces(args, shared, SIDE, to, pieces, scales);
         }
     }
 
     DEVICE_MEMBER void run(const struct fused_args &args, struct fused_ring ring) {
-        /* Of rows 16 or of pieces 1 further: the other half of eight rows, the next piece. */
+        /* FUSED_MN: of one piece and the next. FUSED_K: a place is followed by that of the next portion. */
         const int piece = LOADER == FUSED_K ? thread() % 8 : thread() % 32 / 8 * 2;
-        const uint32_t even = fused_piece_offset(fused_place(row()), piece);
-        const uint32_t odd = LOADER == FUSED_K ? fused_piece_offset(fused_place(row() + 16), piece)
-                                               : fused_piece_offset(fused_place(row()), piece + 1);
-        const uint32_t raw = ring.shared + SIDE * (FUSED_RAW_BYTES / 2) + thread() * 16;
-        const int own_row = own() * (LOADER == FUSED_K ? 16 : 1);
-        index = blockIdx.x * PASSES;
-        if (index >= fused_work_count<CHOICE>(args) * PASSES) return;
+        const uint32_t even = fused_piece_offset(fused_place(first_row()), piece);
+        const uint32_t odd = fused_piece_offset(fused_place(first_row()), piece + 1);
+        const uint32_t box = box_of(ring, SIDE, thread() / 32), copied = copied_barrier(ring, SIDE, thread() / 32);
+        const int own_row = own() * ROW_STEP;
+        index = blockIdx.x;
+        if (index >= fused_work_count(args)) return;
         aim(args);
-        copy(args, raw);
+        copy(args, box, copied);
         for (bool more = true; more; ring.count++) {
-            float x[8][8], scale[ROWS], mine = 0.0f;
-            cp_async_wait<0>();
+            float x[8][8], scale[ROWS];
+            if (boxes(args))
+                mbarrier_wait(copied, ring.count & 1);
+            else
+                cp_async_wait<0>();
 #pragma unroll
-            for (int i = 0; i < 16; i++) load_shared_16(x[i / 2] + i % 2 * 4, raw + i * 2048);
-            const bool counted = counts && own_row < rows_left;
-            if (CHOICE == FUSED_DONE) mine = largest(x);
+            for (int i = 0; i < 16; i++)
+                load_shared_16(x[i / 2] + i % 2 * 4, box + portion(i / 2) + i % 2 * FUSED_BOX_BYTES / 2);
+            const bool counted = counts && row + own_row < rows(args);
+            const float mine = largest(x);
             more = next(args);
-            if (more) copy(args, raw);
-            mbarrier_wait(empty_barrier<CHOICE>(ring), parity_of<CHOICE>(ring) ^ 1);
-            if (CHOICE == FUSED_DONE) {
-                note(mine, scales_of(ring, SIDE) + (row() + own_row) * 4, counted, ring.shared);
-                spread(scale, scale_for(mine));
-            }
-            const uint32_t stage = stage_of<CHOICE>(ring, SIDE);
+            fence_proxy_async();
+            __syncwarp(); /* all have read the box */
+            if (more) copy(args, box, copied);
+            mbarrier_wait(empty_barrier<FUSED_DONE>(ring), parity_of<FUSED_DONE>(ring) ^ 1);
+            note(mine, scales_of(ring, SIDE) + (first_row() + own_row) * 2, counted, ring.shared);
+            spread(scale, scale_for(mine));
+            const uint32_t stage = stage_of(ring, SIDE);
             store(args, ring.shared, x, scale, stage + even, stage + odd);
-            mbarrier_arrive(full_barrier<CHOICE>(ring));
+            fence_proxy_async();
+            mbarrier_arrive(full_barrier<FUSED_DONE>(ring));
         }
     }
 };

@@ -5,7 +5,7 @@
 #define FASTGEMM_FUSED_RING_CUH
 
 #include "epilogue.cuh"
-#include "fused.h"
+#include "fused_args.h"
 #include "ptx_tf32_sm90.cuh"
 
 static const int CONSUMERS = 2, WARPGROUP = 128;
@@ -14,34 +14,28 @@ static const float LEAST_ELEMENT = 0x1p-100f;
 
 static const int SCALED_EXPONENT = 14; /* the largest element of a scaled row lies in [2^14, 2^15) */
 
-/* How many planes an operand has, the stages there is room for, registers. EXACT: fp32, in two halves. */
-template <int CHOICE> struct fused_planes;
-template <> struct fused_planes<FUSED_DONE> { static const int COUNT = 2, STAGES = 2, PASSES = 1, REGISTERS = 144; };
-template <> struct fused_planes<FUSED_WIDE> { static const int COUNT = 3, STAGES = 1, PASSES = 1, REGISTERS = 160; };
-template <> struct fused_planes<FUSED_EXACT> { static const int COUNT = 2, STAGES = 2, PASSES = 2, REGISTERS = 160; };
+/* Stages that there is room for, and registers of a consumer's thread. */
+template <int CHOICE> struct fused_stages;
+template <> struct fused_stages<FUSED_DONE> { static const int COUNT = FUSED_STAGES, REGISTERS = 144; };
+template <> struct fused_stages<FUSED_EXACT> { static const int COUNT = FUSED_MOST_STAGES, REGISTERS = 208; };
 
 /* One piece of work: a tile of one split of one matrix. */
 struct fused_work {
     int tile_m, tile_n, split, batch, first_block, blocks;
 };
 
-template <int CHOICE> DEVICE int splits_of(const struct fused_args &args) {
-    return CHOICE == FUSED_EXACT ? args.exact_splits : args.gemm.splits;
+DEVICE int fused_work_count(const struct fused_args &args) {
+    return args.gemm.tiles_m * args.gemm.tiles_n * args.gemm.splits * args.gemm.batch;
 }
 
-template <int CHOICE> DEVICE int fused_work_count(const struct fused_args &args) {
-    return args.gemm.tiles_m * args.gemm.tiles_n * splits_of<CHOICE>(args) * args.gemm.batch;
-}
-
-template <int CHOICE> DEVICE struct fused_work fused_work_item(const struct fused_args &args, int index) {
+DEVICE struct fused_work fused_work_item(const struct fused_args &args, int index) {
     const int tiles = args.gemm.tiles_m * args.gemm.tiles_n, outer = index / tiles;
-    const int blocks = CHOICE == FUSED_EXACT ? args.exact_blocks_per_split : args.blocks_per_split;
     struct fused_work w;
     raster_tile(args.gemm, index - outer * tiles, &w.tile_m, &w.tile_n);
-    w.batch = outer / splits_of<CHOICE>(args);
-    w.split = outer - w.batch * splits_of<CHOICE>(args);
-    w.first_block = w.split * blocks;
-    w.blocks = min(args.k_blocks - w.first_block, blocks);
+    w.batch = outer / args.gemm.splits;
+    w.split = outer - w.batch * args.gemm.splits;
+    w.first_block = w.split * args.blocks_per_split;
+    w.blocks = min(args.k_blocks - w.first_block, args.blocks_per_split);
     return w;
 }
 
@@ -51,25 +45,35 @@ struct fused_ring {
     uint32_t count;
 };
 
-template <int CHOICE> DEVICE uint32_t stage_of(const struct fused_ring &ring, int operand) {
-    typedef fused_planes<CHOICE> planes;
-    const uint32_t stage = planes::STAGES > 1 ? ring.count % planes::STAGES : 0;
-    return ring.shared + FUSED_RAW_BYTES + (2 * stage + operand) * planes::COUNT * FUSED_PLANE_BYTES;
+DEVICE uint32_t stage_of(const struct fused_ring &ring, int operand) {
+    return ring.shared + FUSED_RAW_BYTES + (2 * (ring.count % FUSED_STAGES) + operand) * 2 * FUSED_PLANE_BYTES;
 }
 
 /* Barriers of a stage: a full one is read by the consumers, an empty one filled by the converters. */
 template <int CHOICE> DEVICE uint32_t full_barrier(const struct fused_ring &ring) {
-    return ring.shared + FUSED_BARRIERS_AT + ring.count % fused_planes<CHOICE>::STAGES * 8;
+    return ring.shared + FUSED_BARRIERS_AT + ring.count % fused_stages<CHOICE>::COUNT * 8;
 }
 template <int CHOICE> DEVICE uint32_t empty_barrier(const struct fused_ring &ring) {
-    return full_barrier<CHOICE>(ring) + FUSED_STAGES * 8;
+    return full_barrier<CHOICE>(ring) + FUSED_MOST_STAGES * 8;
 }
 template <int CHOICE> DEVICE int parity_of(const struct fused_ring &ring) {
-    return ring.count / fused_planes<CHOICE>::STAGES & 1;
+    return ring.count / fused_stages<CHOICE>::COUNT & 1;
+}
+
+/* A warp's box of a block as it was copied, and the barrier that the copy engine arrives at. `warp`: of the operand's.
+ */
+DEVICE uint32_t box_of(const struct fused_ring &ring, int operand, int warp) {
+    return ring.shared + (4 * operand + warp) * FUSED_BOX_BYTES;
+}
+DEVICE uint32_t exact_box(const struct fused_ring &ring, int operand, int warp) { /* in a stage of EXACT */
+    return box_of(ring, operand, warp) + ring.count % fused_stages<FUSED_EXACT>::COUNT * FUSED_RAW_BYTES;
+}
+DEVICE uint32_t copied_barrier(const struct fused_ring &ring, int operand, int warp) {
+    return ring.shared + FUSED_COPIED_AT + (4 * operand + warp) * 8;
 }
 
 DEVICE uint32_t scales_of(const struct fused_ring &ring, int operand) {
-    return ring.shared + FUSED_SCALES_AT + (2 * (ring.count % FUSED_SCALE_SLOTS) + operand) * FUSED_TILE * 4;
+    return ring.shared + FUSED_SCALES_AT + (2 * (ring.count % FUSED_SCALE_SLOTS) + operand) * FUSED_TILE * 2;
 }
 
 /* What planes cannot hold, of A or B: elements too small beside others of their row; rows beyond the safe range. */

@@ -6,6 +6,7 @@
 #include "tf32_fragments.h"
 
 #ifdef FASTGEMM_HOPPER
+#include "fused.h"
 #include "launch_fused.h"
 #include "launch_hopper.h"
 #include "launch_split.h"
@@ -237,12 +238,11 @@ static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader
 /* Operands that are split as they are read. C is added to sums that are known to be good, so in partial ones. */
 static int launch_fused(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *args, void *stream) {
 #ifdef FASTGEMM_HOPPER
-    struct fused_args fused = {.gemm = *args, .a_along_k = a == LOAD_K4, .b_along_k = b == LOAD_K4};
+    struct gemm_args product = *args;
     char *scratch = (char *)args->partial;
     const bool partial = args->splits > 1 || args->beta_ptr || args->beta != 0.0f;
-    const int64_t notes = fused_scratch_bytes(args->m, args->n, args->batch);
-    fused.gemm.partial = partial ? (float *)(scratch + notes) : NULL;
-    return fused_launch(fused, scratch, stream);
+    product.partial = partial ? (float *)(scratch + FUSED_SCRATCH_BYTES) : NULL;
+    return fused_launch(&product, a == LOAD_K4, b == LOAD_K4, scratch, stream);
 #else
     (void)a, (void)b, (void)args, (void)stream;
     return cudaErrorNotSupported;

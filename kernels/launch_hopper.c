@@ -33,3 +33,35 @@ cudaError_t launch_overlapping(void (*kernel)(void), struct launch_shape shape, 
     };
     return cudaLaunchKernelExC(&config, (const void *)kernel, argv);
 }
+
+typedef __typeof__(&cuTensorMapEncodeTiled) encode_function;
+
+/* The driver's function that describes a tensor to the copy engine, NULL where there is none. */
+static encode_function encoder(void) {
+    static _Atomic(void *) known;
+    void *function = atomic_load_explicit(&known, memory_order_acquire);
+    enum cudaDriverEntryPointQueryResult result;
+    if (function) return (encode_function)function;
+    if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &result) !=
+            cudaSuccess ||
+        result != cudaDriverEntryPointSuccess)
+        return NULL;
+    atomic_store_explicit(&known, function, memory_order_release);
+    return (encode_function)function;
+}
+
+cudaError_t launch_describe(CUtensorMap *map, CUtensorMapDataType type, CUtensorMapSwizzle swizzle, const float *at,
+                            const struct launch_tensor *t) {
+    enum { DIMENSIONS = LAUNCH_DIMENSIONS };
+    const encode_function function = encoder();
+    if (!function) return cudaErrorNotSupported;
+    cuuint64_t sizes[DIMENSIONS], steps[DIMENSIONS - 1];
+    cuuint32_t boxes[DIMENSIONS], ones[DIMENSIONS];
+    for (int i = 0; i < DIMENSIONS; i++)
+        sizes[i] = (cuuint64_t)t->size[i], boxes[i] = (cuuint32_t)t->box[i], ones[i] = 1;
+    for (int i = 0; i < DIMENSIONS - 1; i++) steps[i] = (cuuint64_t)t->step[i] * sizeof(float);
+    CUresult result =
+        function(map, type, DIMENSIONS, (void *)at, sizes, steps, boxes, ones, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle,
+                 CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+}

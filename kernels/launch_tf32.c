@@ -34,8 +34,6 @@ enum {
 };
 static const void *const kernels[KERNELS][TF32_A_COUNT] = {GEMM_TF32_WGMMA_VARIANTS(ADDRESSES)};
 
-typedef __typeof__(&cuTensorMapEncodeTiled) encode_function;
-
 /* What a device needs before the first launch. */
 static cudaError_t load(int device, int *sm_count) {
     struct cudaFuncAttributes attributes;
@@ -52,20 +50,6 @@ static cudaError_t load(int device, int *sm_count) {
 static cudaError_t make_ready(int *sm_count) {
     static atomic_int known[LAUNCH_DEVICES];
     return launch_make_ready(known, load, sm_count);
-}
-
-/* The driver's function that describes a tensor to the copy engine, NULL where there is none. */
-static encode_function encoder(void) {
-    static _Atomic(void *) known;
-    void *function = atomic_load_explicit(&known, memory_order_acquire);
-    enum cudaDriverEntryPointQueryResult result;
-    if (function) return (encode_function)function;
-    if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &result) !=
-            cudaSuccess ||
-        result != cudaDriverEntryPointSuccess)
-        return NULL;
-    atomic_store_explicit(&known, function, memory_order_release);
-    return (encode_function)function;
 }
 
 /* One side of the product: as the caller has it, then as the kernel reads it. */
@@ -128,66 +112,49 @@ static struct tf32_copy pack(struct side *side, float *to) {
     return copy;
 }
 
-/* Five dimensions, the steps of all but the first in floats; the last is the batch. */
-enum { DIMENSIONS = 5 };
-struct tensor {
-    int64_t size[DIMENSIONS], step[DIMENSIONS - 1];
-    int box[DIMENSIONS];
-};
-
-static cudaError_t encode(CUtensorMap *map, const float *at, const struct tensor *t, CUtensorMapSwizzle swizzle) {
-    const encode_function function = encoder();
-    if (!function) return cudaErrorNotSupported;
-    cuuint64_t sizes[DIMENSIONS], steps[DIMENSIONS - 1];
-    cuuint32_t boxes[DIMENSIONS], ones[DIMENSIONS];
-    for (int i = 0; i < DIMENSIONS; i++)
-        sizes[i] = (cuuint64_t)t->size[i], boxes[i] = (cuuint32_t)t->box[i], ones[i] = 1;
-    for (int i = 0; i < DIMENSIONS - 1; i++) steps[i] = (cuuint64_t)t->step[i] * sizeof(float);
-    CUresult result = function(map, CU_TENSOR_MAP_DATA_TYPE_TFLOAT32, DIMENSIONS, (void *)at, sizes, steps, boxes, ones,
-                               CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                               CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+static cudaError_t describe(CUtensorMap *map, const float *at, const struct launch_tensor *t) {
+    return launch_describe(map, CU_TENSOR_MAP_DATA_TYPE_TFLOAT32, CU_TENSOR_MAP_SWIZZLE_128B, at, t);
 }
 
 /* An operand along k, `rows` of it a box. */
 static cudaError_t describe_rows(CUtensorMap *map, const struct side *side, int rows) {
     const struct tf32_operand *o = &side->operand;
     const int64_t ld = o->ld, matrices = tf32_matrices(o);
-    const struct tensor t = {.size = {o->k, o->rows, 1, 1, matrices},
-                             .step = {ld, ld, ld, matrices > 1 ? o->stride : ld},
-                             .box = {TF32_TILE_K, rows, 1, 1, 1}};
-    return encode(map, side->at, &t, CU_TENSOR_MAP_SWIZZLE_128B);
+    const struct launch_tensor t = {.size = {o->k, o->rows, 1, 1, matrices},
+                                    .step = {ld, ld, ld, matrices > 1 ? o->stride : ld},
+                                    .box = {TF32_TILE_K, rows, 1, 1, 1}};
+    return describe(map, side->at, &t);
 }
 
 /* A along k, each fourth row of 32 together (tf32_place.h). */
 static cudaError_t describe_quads(CUtensorMap *map, const struct side *side, int rows) {
     const struct tf32_operand *o = &side->operand;
     const int64_t ld = o->ld, matrices = tf32_matrices(o);
-    const struct tensor t = {.size = {o->k, TF32_GROUP_ROWS, TF32_GROUPS, o->rows / TF32_BOX_ROWS, matrices},
-                             .step = {TF32_GROUPS * ld, ld, TF32_BOX_ROWS * ld, matrices > 1 ? o->stride : ld},
-                             .box = {TF32_TILE_K, TF32_GROUP_ROWS, TF32_GROUPS, rows / TF32_BOX_ROWS, 1}};
-    return encode(map, side->at, &t, CU_TENSOR_MAP_SWIZZLE_128B);
+    const struct launch_tensor t = {.size = {o->k, TF32_GROUP_ROWS, TF32_GROUPS, o->rows / TF32_BOX_ROWS, matrices},
+                                    .step = {TF32_GROUPS * ld, ld, TF32_BOX_ROWS * ld, matrices > 1 ? o->stride : ld},
+                                    .box = {TF32_TILE_K, TF32_GROUP_ROWS, TF32_GROUPS, rows / TF32_BOX_ROWS, 1}};
+    return describe(map, side->at, &t);
 }
 
 /* The same where A has no whole 32 rows, but whole quads: a box of 32 rows at a time. */
 static cudaError_t describe_single_quads(CUtensorMap *map, const struct side *side) {
     const struct tf32_operand *o = &side->operand;
     const int64_t ld = o->ld, matrices = tf32_matrices(o);
-    const struct tensor t = {.size = {o->k, o->rows / TF32_GROUPS, TF32_GROUPS, 1, matrices},
-                             .step = {TF32_GROUPS * ld, ld, ld, matrices > 1 ? o->stride : ld},
-                             .box = {TF32_TILE_K, TF32_GROUP_ROWS, TF32_GROUPS, 1, 1}};
-    return encode(map, side->at, &t, CU_TENSOR_MAP_SWIZZLE_128B);
+    const struct launch_tensor t = {.size = {o->k, o->rows / TF32_GROUPS, TF32_GROUPS, 1, matrices},
+                                    .step = {TF32_GROUPS * ld, ld, ld, matrices > 1 ? o->stride : ld},
+                                    .box = {TF32_TILE_K, TF32_GROUP_ROWS, TF32_GROUPS, 1, 1}};
+    return describe(map, side->at, &t);
 }
 
 /* A along m: boxes of 32 m by 32 k, `rows` of them in one if A has whole ones only. */
 static cudaError_t describe_columns(CUtensorMap *map, const struct side *side, int rows, bool whole) {
     const struct tf32_operand *o = &side->operand;
     const int64_t ld = o->ld, matrices = tf32_matrices(o);
-    const struct tensor t = {
+    const struct launch_tensor t = {
         .size = {whole ? TF32_BOX_ROWS : o->rows, o->k, 1, whole ? o->rows / TF32_BOX_ROWS : 1, matrices},
         .step = {ld, ld, whole ? TF32_BOX_ROWS : ld, matrices > 1 ? o->stride : ld},
         .box = {TF32_BOX_ROWS, TF32_TILE_K, 1, whole ? rows / TF32_BOX_ROWS : 1, 1}};
-    return encode(map, side->at, &t, CU_TENSOR_MAP_SWIZZLE_128B);
+    return describe(map, side->at, &t);
 }
 
 /* Every fourth k of a shifted A, from the `k`-th on, of every `every`-th matrix from the `matrix`-th on. */
@@ -195,11 +162,12 @@ static cudaError_t describe_class(CUtensorMap *map, const struct side *side, int
     const struct tf32_operand *o = &side->operand;
     const int64_t matrices = (tf32_matrices(o) - matrix + every - 1) / every, step = TF32_SHIFTS * o->ld;
     const uintptr_t at = (uintptr_t)(side->at + matrix * o->stride + k * o->ld);
-    const struct tensor t = {.size = {o->rows + (int64_t)(at % 16 / sizeof(float)),
-                                      (o->k - k + TF32_SHIFTS - 1) / TF32_SHIFTS, 1, 1, matrices},
-                             .step = {step, step, step, matrices > 1 ? every * o->stride : step},
-                             .box = {TF32_SLOT_FLOATS, TF32_TILE_K / TF32_SHIFTS, 1, 1, 1}};
-    return encode(map, (const float *)(at - at % 16), &t, CU_TENSOR_MAP_SWIZZLE_NONE);
+    const struct launch_tensor t = {.size = {o->rows + (int64_t)(at % 16 / sizeof(float)),
+                                             (o->k - k + TF32_SHIFTS - 1) / TF32_SHIFTS, 1, 1, matrices},
+                                    .step = {step, step, step, matrices > 1 ? every * o->stride : step},
+                                    .box = {TF32_SLOT_FLOATS, TF32_TILE_K / TF32_SHIFTS, 1, 1, 1}};
+    return launch_describe(map, CU_TENSOR_MAP_DATA_TYPE_TFLOAT32, CU_TENSOR_MAP_SWIZZLE_NONE,
+                           (const float *)(at - at % 16), &t);
 }
 
 static cudaError_t describe_shifted(struct tf32_shifted_args *args, const struct side *a) {

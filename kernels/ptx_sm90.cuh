@@ -29,6 +29,16 @@ DEVICE void st_shared(uint32_t address, float x) {
     asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(x) : "memory");
 }
 
+DEVICE void st_shared_16(uint32_t address, uint16_t x) {
+    asm volatile("st.shared.b16 [%0], %1;" ::"r"(address), "h"(x) : "memory");
+}
+
+DEVICE uint32_t ld_shared(uint32_t address) {
+    uint32_t x;
+    asm volatile("ld.shared.b32 %0, [%1];" : "=r"(x) : "r"(address) : "memory");
+    return x;
+}
+
 /* Adds to two neighbours in shared memory that are this thread's own. */
 DEVICE void add_shared_v2(uint32_t address, double x, double y) {
     asm volatile("{ .reg .f64 a, b; ld.shared.v2.f64 {a, b}, [%0]; add.f64 a, a, %1; add.f64 b, b, %2; "
@@ -63,9 +73,16 @@ DEVICE void mbarrier_arrive(uint64_t *barrier, int count) {
 }
 
 /* Arrives, and has the phase wait for so many copied bytes too. */
+DEVICE void mbarrier_arrive_expect_tx(uint32_t barrier, int bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
 DEVICE void mbarrier_arrive_expect_tx(uint64_t *barrier, int bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
-                 : "memory");
+    mbarrier_arrive_expect_tx(shared_address(barrier), bytes);
+}
+
+/* Has the barrier wait for this thread's copies under way (cp.async) and arrive for it then. */
+DEVICE void cp_async_arrive(uint32_t barrier) {
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
 }
 
 /* Returns when the phase of this parity is complete. */

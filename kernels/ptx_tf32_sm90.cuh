@@ -10,12 +10,16 @@
 #include "ptx_sm90.cuh"
 
 /* A box of a tensor of five dimensions, from 0 in the third; what lies outside it is filled with zeros. */
+DEVICE void cp_async_bulk_tensor(uint32_t shared, const CUtensorMap *map, int x, int y, int z, int matrix,
+                                 uint32_t barrier) {
+    asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], "
+                 "[%1, {%2, %3, 0, %4, %5}], [%6];" ::"r"(shared),
+                 "l"(map), "r"(x), "r"(y), "r"(z), "r"(matrix), "r"(barrier)
+                 : "memory");
+}
 DEVICE void cp_async_bulk_tensor(void *shared, const CUtensorMap *map, int x, int y, int z, int matrix,
                                  uint64_t *barrier) {
-    asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], "
-                 "[%1, {%2, %3, 0, %4, %5}], [%6];" ::"r"(shared_address(shared)),
-                 "l"(map), "r"(x), "r"(y), "r"(z), "r"(matrix), "r"(shared_address(barrier))
-                 : "memory");
+    cp_async_bulk_tensor(shared_address(shared), map, x, y, z, matrix, shared_address(barrier));
 }
 
 DEVICE void prefetch_tensormap(const CUtensorMap *map) {

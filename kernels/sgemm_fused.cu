@@ -1,19 +1,25 @@
-/* The fused family's kernels: the product, and what looks after it whether that will do. */
+/* The fused family's kernels: the product, what looks after it whether that will do, and adds or multiplies again. */
+#include "fused_sample.cuh"
+#include "fused_sum.cuh"
 #include "sgemm_fused.cuh"
-#include "split_rows.cuh"
 
 /* Shared memory, its barriers and notes as they have to be at first. */
-DEVICE struct fused_ring make_ring(float *memory) {
+template <int CHOICE> DEVICE struct fused_ring make_ring(const struct fused_args &args, float *memory) {
     const int thread = threadIdx.x;
+    /* In EXACT a box arrives as one, where the copy engine brings it; threads that copy do one by one. */
+    const int arriving = CHOICE != FUSED_EXACT ? 2 * WARPGROUP
+                                               : (args.a_boxes ? WARPGROUP / 32 : WARPGROUP) +
+                                                     (args.b_boxes ? WARPGROUP / 32 : WARPGROUP);
     uint8_t *shared = (uint8_t *)memory + (-shared_address(memory) & 1023);
     uint64_t *barriers = (uint64_t *)(shared + FUSED_BARRIERS_AT);
     if (thread < 2 * WARPGROUP) ((double2 *)(shared + FUSED_MOMENTS_AT))[thread] = make_double2(0, 0);
     if (thread < 4) ((float *)(shared + FUSED_FLAGS_AT))[thread] = 0;
     if (thread == 0) {
-        for (int i = 0; i < FUSED_STAGES; i++) {
-            mbarrier_init(barriers + i, 2 * WARPGROUP);
-            mbarrier_init(barriers + FUSED_STAGES + i, CONSUMERS * WARPGROUP);
+        for (int i = 0; i < fused_stages<CHOICE>::COUNT; i++) {
+            mbarrier_init(barriers + i, arriving);
+            mbarrier_init(barriers + FUSED_MOST_STAGES + i, CONSUMERS * WARPGROUP);
         }
+        for (int i = 0; i < 2 * WARPGROUP / 32; i++) mbarrier_init((uint64_t *)(shared + FUSED_COPIED_AT) + i, 1);
         fence_barrier_init();
     }
     __syncthreads();
@@ -21,12 +27,17 @@ DEVICE struct fused_ring make_ring(float *memory) {
     return ring;
 }
 
-template <int CHOICE, int SIDE> DEVICE void convert(const struct fused_args &args, const struct fused_ring &ring) {
+/* Known to be the same for a warp: what follows from it is kept in registers that a warp shares. */
+DEVICE int warpgroup_of_warp(void) {
+    return __shfl_sync(0xffffffffu, threadIdx.x / WARPGROUP, 0);
+}
+
+template <int SIDE> DEVICE void convert(const struct fused_args &args, const struct fused_ring &ring) {
     if (SIDE ? args.b_along_k : args.a_along_k) {
-        struct converter<CHOICE, FUSED_K, SIDE> c;
+        struct converter<FUSED_K, SIDE> c;
         c.run(args, ring);
     } else {
-        struct converter<CHOICE, FUSED_MN, SIDE> c;
+        struct converter<FUSED_MN, SIDE> c;
         c.run(args, ring);
     }
 }
@@ -49,31 +60,29 @@ template <int SIDE> DEVICE void write_notes(const struct fused_args &args, float
     args.seen[SIDE * args.ctas + blockIdx.x] = m;
 }
 
-template <int CHOICE> DEVICE void sgemm_fused(const struct fused_args &args, float *memory) {
-    static const int REGISTERS = fused_planes<CHOICE>::REGISTERS; /* of a consumer's thread */
-    const struct fused_ring ring = make_ring(memory);
-    const int warpgroup = threadIdx.x / WARPGROUP;
-    if (warpgroup >= CONSUMERS) {
-        setmaxnreg_dec<256 - REGISTERS>();
-        if (warpgroup == CONSUMERS) {
-            convert<CHOICE, 0>(args, ring);
-            if (CHOICE == FUSED_DONE) write_notes<0>(args, memory);
-        } else {
-            convert<CHOICE, 1>(args, ring);
-            if (CHOICE == FUSED_DONE) write_notes<1>(args, memory);
-        }
-    } else {
-        setmaxnreg_inc<REGISTERS>();
-        consume<CHOICE>(args, ring, warpgroup, threadIdx.x % WARPGROUP);
-    }
-}
-
 KERNEL_OF(struct fused_args, sgemm_fused_128x128, FUSED_THREADS, 1) {
     SHARED_MEMORY(memory);
     grid_launch_next();
-    const int tiles = args.gemm.tiles_m * args.gemm.tiles_n * args.gemm.batch;
-    for (int i = blockIdx.x * FUSED_THREADS + threadIdx.x; i < tiles; i += gridDim.x * FUSED_THREADS) args.done[i] = 0;
-    sgemm_fused<FUSED_DONE>(args, memory);
+    if (args.gemm.k < FUSED_LEAST_K || hopeless(args)) {
+        const struct split_moments beyond = {0, 0, 0, 1, 0};
+        if (threadIdx.x < 2) args.seen[threadIdx.x * args.ctas + blockIdx.x] = beyond;
+        return;
+    }
+    const struct fused_ring ring = make_ring<FUSED_DONE>(args, memory);
+    const int warpgroup = warpgroup_of_warp();
+    if (warpgroup >= CONSUMERS) {
+        setmaxnreg_dec<256 - fused_stages<FUSED_DONE>::REGISTERS>();
+        if (warpgroup == CONSUMERS) {
+            convert<0>(args, ring);
+            write_notes<0>(args, memory);
+        } else {
+            convert<1>(args, ring);
+            write_notes<1>(args, memory);
+        }
+    } else {
+        setmaxnreg_inc<fused_stages<FUSED_DONE>::REGISTERS>();
+        consume(args, ring, warpgroup, threadIdx.x % WARPGROUP);
+    }
 }
 
 /* ---- after the product ---- */
@@ -88,69 +97,54 @@ DEVICE enum fused_choice choice_by_notes(const struct fused_args &args) {
         m = sum_of_moments(m, args.seen[side * args.ctas + i]);
     sum_over_warps(m, of_warps);
     const struct split_moments a = sum_of_warps(of_warps, WARPS / 2), b = sum_of_warps(of_warps + WARPS / 2, WARPS / 2);
-    if (args.gemm.k < FUSED_LEAST_K) return FUSED_EXACT;
-    if (a.dominated || b.dominated || few_elements(a, b, args.gemm.k, args.gemm.batch)) return FUSED_EXACT;
-    return a.wide || b.wide ? FUSED_WIDE : FUSED_DONE;
+    if (a.dominated || b.dominated || a.wide || b.wide) return FUSED_EXACT;
+    return few_elements(a, b, args.gemm.k, args.gemm.batch) ? FUSED_EXACT : FUSED_DONE;
 }
 
-/*
- * A warp takes 32 / SHARES quads of a column at a time, SHARES lanes to a quad, each with every SHARES-th split;
- * several at once, for the way to the L2 cache and back.
- */
-template <int SHARES> DEVICE void add_splits(const struct gemm_args &g) {
-    static const int AT_ONCE = 4, QUADS = 32 / SHARES;
-    const struct scalars s = read_scalars(g);
-    const uint32_t per_column = (uint32_t)((g.ld_partial / 4 + QUADS - 1) / QUADS), columns = (uint32_t)g.n * g.batch;
-    const uint32_t count = per_column * columns, warps = gridDim.x * (FUSED_THREADS / 32);
-    const int64_t next = (int64_t)columns * g.ld_partial;
-    const int lane = threadIdx.x % 32, share = lane % SHARES;
-    for (uint32_t first = blockIdx.x * (FUSED_THREADS / 32) + threadIdx.x / 32; first < count;
-         first += AT_ONCE * warps) {
-        float4 sum[AT_ONCE];
-        const float *from[AT_ONCE];
-        int m[AT_ONCE], n[AT_ONCE], batch[AT_ONCE];
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) {
-            const uint32_t item = first + i * warps, column = item / per_column;
-            m[i] = item < count ? 4 * (int)((item - column * per_column) * QUADS + lane / SHARES) : g.m;
-            batch[i] = (int)(column / g.n);
-            n[i] = (int)(column - (uint32_t)batch[i] * g.n);
-            sum[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-            from[i] = g.partial + (int64_t)column * g.ld_partial + m[i];
-        }
-#pragma unroll 2
-        for (int split = share; split < g.splits; split += SHARES) {
-#pragma unroll
-            for (int i = 0; i < AT_ONCE; i++)
-                if (m[i] < g.m) sum[i] = added(sum[i], *(const float4 *)(from[i] + split * next));
-        }
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) {
-#pragma unroll
-            for (int far = 1; far < SHARES; far *= 2) {
-                sum[i].x += __shfl_xor_sync(0xffffffffu, sum[i].x, far);
-                sum[i].y += __shfl_xor_sync(0xffffffffu, sum[i].y, far);
-                sum[i].z += __shfl_xor_sync(0xffffffffu, sum[i].z, far);
-                sum[i].w += __shfl_xor_sync(0xffffffffu, sum[i].w, far);
-            }
-            if (share == 0 && m[i] < g.m) store_rows(g, s, batch[i], m[i], n[i], sum[i]);
-        }
-    }
+template <int SIDE> DEVICE void copy_side(const struct fused_args &args, const struct fused_ring &ring) {
+    if (SIDE ? args.b_along_k : args.a_along_k)
+        copy_exact<FUSED_K, SIDE>(args, ring);
+    else
+        copy_exact<FUSED_MN, SIDE>(args, ring);
+}
+
+DEVICE void multiply_again(const struct fused_args &args, const struct fused_ring &ring, int warp, int lane) {
+    if (args.a_along_k && args.b_along_k)
+        consume_exact<1, 1>(args, ring, warp, lane);
+    else if (args.a_along_k)
+        consume_exact<1, 0>(args, ring, warp, lane);
+    else if (args.b_along_k)
+        consume_exact<0, 1>(args, ring, warp, lane);
+    else
+        consume_exact<0, 0>(args, ring, warp, lane);
 }
 
 KERNEL_OF(struct fused_args, sgemm_fused_after, FUSED_THREADS, 1) {
     SHARED_MEMORY(memory);
     grid_wait();
+    grid_launch_next();
     const enum fused_choice choice = choice_by_notes(args);
+    if (blockIdx.x + threadIdx.x == 0) *args.choice = choice;
     if (choice == FUSED_DONE) {
-        if (!args.gemm.partial) return;
-        if (args.gemm.splits > 8)
-            add_splits<8>(args.gemm);
-        else
-            add_splits<1>(args.gemm);
-    } else if (choice == FUSED_WIDE) {
-        sgemm_fused<FUSED_WIDE>(args, memory);
-    } else {
-        sgemm_fused<FUSED_EXACT>(args, memory);
+        if (args.gemm.partial) add_splits<FUSED_DONE>(args.gemm);
+        return;
     }
+    const struct fused_ring ring = make_ring<FUSED_EXACT>(args, memory);
+    const int warpgroup = warpgroup_of_warp();
+    if (warpgroup >= CONSUMERS) {
+        setmaxnreg_dec<256 - fused_stages<FUSED_EXACT>::REGISTERS>();
+        if (warpgroup == CONSUMERS)
+            copy_side<0>(args, ring);
+        else
+            copy_side<1>(args, ring);
+    } else {
+        setmaxnreg_inc<fused_stages<FUSED_EXACT>::REGISTERS>();
+        multiply_again(args, ring, threadIdx.x / 32, threadIdx.x % 32);
+    }
+}
+
+/* After a product whose K is split. */
+KERNEL_OF(struct fused_args, sgemm_fused_sum, FUSED_THREADS, 1) {
+    grid_wait();
+    if (*args.choice == FUSED_EXACT) add_splits<FUSED_EXACT>(args.gemm);
 }

@@ -62,12 +62,13 @@ static int64_t partial_bytes(const struct gemm_problem *p) {
     return times(times(p->n, gemm_split_ld(p)), times(p->batch, 4));
 }
 
-int64_t gemm_split_scratch_bytes(const struct gemm_problem *p, int split_k) {
-    return split_k == 1 ? 0 : times(partial_bytes(p), split_k);
+int64_t gemm_split_scratch_bytes(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
+    const int floats = v->family == FAMILY_FUSED ? 2 : 1; /* to a partial sum: fp64's, should it come to that */
+    return split_k == 1 ? 0 : times(times(partial_bytes(p), split_k), floats);
 }
 
 int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
-    int64_t sums = gemm_split_scratch_bytes(p, split_k), total = 0;
+    int64_t sums = gemm_split_scratch_bytes(p, v, split_k), total = 0;
     if (v->family == FAMILY_TF32_WGMMA) {
         int64_t operands = tf32_operand_bytes(p, v);
         return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
@@ -79,8 +80,7 @@ int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_varia
     if (v->family == FAMILY_FUSED) {
         /* Sums that C is added to wait there until it is known that they will do. */
         if (split_k == 1 && p->beta != SCALAR_ZERO) sums = partial_bytes(p);
-        if ((double)p->m * (double)p->n * (double)p->batch > 0x1p50) return INT64_MAX;
-        return __builtin_add_overflow(fused_scratch_bytes(p->m, p->n, p->batch), sums, &total) ? INT64_MAX : total;
+        return __builtin_add_overflow(FUSED_SCRATCH_BYTES, sums, &total) ? INT64_MAX : total;
     }
     const bool looks = gemm_family_split_mma(v->family);
     if (!gemm_family_splits(v->family) && !looks) return sums;

@@ -47,7 +47,7 @@ double gemm_round_up(double x);
 double gemm_floor(const struct gemm_problem *problem, const struct gemm_device *device);
 
 /* Scratch bytes of a split, 0 for one split, INT64_MAX where they cannot be counted. */
-int64_t gemm_split_scratch_bytes(const struct gemm_problem *problem, int split_k);
+int64_t gemm_split_scratch_bytes(const struct gemm_problem *problem, const struct gemm_variant *variant, int split_k);
 
 /* The same, with the planes of a variant that splits its operands: needed without a split too. */
 int64_t gemm_scratch_bytes(const struct gemm_problem *problem, const struct gemm_variant *variant, int split_k);

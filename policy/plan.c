@@ -98,7 +98,7 @@ static int64_t room(const struct gemm_variant *v, const struct gemm_limits *limi
 static int splits_allowed(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_limits *limits,
                           int wanted) {
     if (wanted <= 1 || p->batch > MAX_SPLIT_BATCH) return 1;
-    int64_t two = gemm_split_scratch_bytes(p, 2), left = room(v, limits) - gemm_scratch_bytes(p, v, 1);
+    int64_t two = gemm_split_scratch_bytes(p, v, 2), left = room(v, limits) - gemm_scratch_bytes(p, v, 1);
     if (two > left || two == INT64_MAX) return 1;
     int64_t most = left / (two / 2), tiles = ceil_div(p->m, v->bm) * ceil_div(p->n, v->bn) * p->batch;
     if (most > MAX_TILES / tiles) most = MAX_TILES / tiles; /* kernels count both in 32 bits */

@@ -198,7 +198,7 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
         bytes = 3 * 3 * 384 * 32 * 2 + 1024;
         break;
     case FAMILY_FUSED: /* twelve planes of 128 rows, 64 k each; scales of four blocks; notes; barriers; a pad */
-        bytes = 12 * 128 * 64 * 2 + 4 * 256 * 4 + 256 * 16 + 4 * 4 + 4 * 8 + 1024;
+        bytes = 12 * 128 * 64 * 2 + 4 * 256 * 2 + 256 * 16 + 4 * 4 + 14 * 8 + 1024;
         break;
     case FAMILY_TF32_WGMMA: /* four stages of 384 rows and 8 k of 128, or more of fewer, 32 k each; a pad */
         bytes = 4 * (384 * 32 + 8 * 32) * 4 + 1024;
@@ -274,8 +274,7 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
         return split_scratch_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
     if (v->family == FAMILY_FP16X3_MMA || v->family == FAMILY_BF16X6_MMA)
         return split_looks_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
-    if (v->family == FAMILY_FUSED) /* notes of 256 CTAs on both sides, and a word for each tile */
-        return 2 * 256 * 32 + up(up(p->m, 128) * up(p->n, 128) * p->batch * 4, 256) * 256;
+    if (v->family == FAMILY_FUSED) return 2 * 256 * 32 + 256; /* notes of 256 CTAs on both sides, and a word */
     if (v->family == FAMILY_TF32_PACKED) { /* rows padded to 256, k to 32 */
         const bool all_a = p->stride_a || p->pointer_array, all_b = p->stride_b || p->pointer_array;
         return (up(p->m, 256) * (all_a ? p->batch : 1) + up(p->n, 256) * (all_b ? p->batch : 1)) * 256 * up(p->k, 32) *
@@ -335,7 +334,9 @@ static const char *objection_to_split(const struct gemm_plan *plan, const struct
     if (slice > INT32_MAX || slice % plan->variant->bk) return "slice";
     if (slice * (split - 1) >= p->k) return "an empty slice";
     if (slice * split < p->k) return "k not covered";
-    return plan->scratch_bytes != planes + (wide)split * p->batch * p->n * up(p->m, 4) * 16 ? "scratch size" : NULL;
+    const int floats = plan->variant->family == FAMILY_FUSED ? 2 : 1; /* to a partial sum */
+    const wide partial = (wide)floats * split * p->batch * p->n * up(p->m, 4) * 16;
+    return plan->scratch_bytes != planes + partial ? "scratch size" : NULL;
 }
 
 static const char *objection_to_toggles(const struct gemm_plan *plan, const struct question *q) {

@@ -50,21 +50,27 @@ static void a_forced_split_is_the_nearest_possible(void **state) {
 
 static void scratch_holds_every_partial_c(void **state) {
     (void)state;
+    const struct gemm_variant *simt = &gemm_variants[0];
     struct gemm_problem p = batched_problem(13, 7, 4096, 3);
     assert_int_equal(gemm_split_ld(&p), 16);
-    assert_int_equal(gemm_split_scratch_bytes(&p, 1), 0);
-    assert_int_equal(gemm_split_scratch_bytes(&p, 2), 2 * 3 * 7 * 16 * 4);
-    assert_int_equal(gemm_split_scratch_bytes(&p, 1024), 1024 * 3 * 7 * 16 * 4);
+    assert_int_equal(gemm_split_scratch_bytes(&p, simt, 1), 0);
+    assert_int_equal(gemm_split_scratch_bytes(&p, simt, 2), 2 * 3 * 7 * 16 * 4);
+    assert_int_equal(gemm_split_scratch_bytes(&p, simt, 1024), 1024 * 3 * 7 * 16 * 4);
+    /* Those of fp64 are two floats each. */
+    const struct gemm_variant *fused = &gemm_variants[VARIANT_sgemm_fused_wgmma_128x128x64];
+    assert_int_equal(gemm_split_scratch_bytes(&p, fused, 1), 0);
+    assert_int_equal(gemm_split_scratch_bytes(&p, fused, 2), 2 * 2 * 3 * 7 * 16 * 4);
     p = problem_of(GEMM_OP_N, GEMM_OP_N, 16, 7, 4096);
     assert_int_equal(gemm_split_ld(&p), 16);
 }
 
 static void scratch_beyond_counting_is_too_much(void **state) {
     (void)state;
+    const struct gemm_variant *simt = &gemm_variants[0];
     struct gemm_problem p = batched_problem(INT32_MAX, INT32_MAX, 1, INT32_MAX);
-    assert_true(gemm_split_scratch_bytes(&p, 1024) == INT64_MAX);
+    assert_true(gemm_split_scratch_bytes(&p, simt, 1024) == INT64_MAX);
     p = problem_of(GEMM_OP_N, GEMM_OP_N, INT64_MAX, INT64_MAX, INT64_MAX);
-    assert_true(gemm_split_scratch_bytes(&p, 2) == INT64_MAX);
+    assert_true(gemm_split_scratch_bytes(&p, simt, 2) == INT64_MAX);
     assert_true(gemm_split_ld(&p) == INT64_MAX);
 }
 
@@ -111,7 +117,7 @@ static void the_bound_never_exceeds_a_cost(void **state) {
 static bool worth_a_look(const struct gemm_problem *p, const struct gemm_variant *v, int split) {
     int64_t slice = gemm_split_slice(p, v, split);
     return split == 1 || (slice * (split - 1) < p->k && slice >= 8 * v->bk &&
-                          gemm_split_scratch_bytes(p, split) <= plenty_of_scratch().scratch_bytes);
+                          gemm_split_scratch_bytes(p, v, split) <= plenty_of_scratch().scratch_bytes);
 }
 
 /* Against every split from 1 to 1024 of every variant, by the model itself. */
