@@ -275,7 +275,7 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
     if (v->family == FAMILY_FP16X3_MMA || v->family == FAMILY_BF16X6_MMA)
         return split_looks_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
     if (v->family == FAMILY_FUSED) return 2 * 256 * 32 + 256; /* notes of 256 CTAs on both sides, and a word */
-    if (v->family == FAMILY_TF32_PACKED) { /* rows padded to 256, k to 32 */
+    if (v->family == FAMILY_TF32_PACKED) {                    /* rows padded to 256, k to 32 */
         const bool all_a = p->stride_a || p->pointer_array, all_b = p->stride_b || p->pointer_array;
         return (up(p->m, 256) * (all_a ? p->batch : 1) + up(p->n, 256) * (all_b ? p->batch : 1)) * 256 * up(p->k, 32) *
                32 * 4;
