@@ -33,12 +33,6 @@ DEVICE void st_shared_16(uint32_t address, uint16_t x) {
     asm volatile("st.shared.b16 [%0], %1;" ::"r"(address), "h"(x) : "memory");
 }
 
-DEVICE uint32_t ld_shared(uint32_t address) {
-    uint32_t x;
-    asm volatile("ld.shared.b32 %0, [%1];" : "=r"(x) : "r"(address) : "memory");
-    return x;
-}
-
 /* Adds to two neighbours in shared memory that are this thread's own. */
 DEVICE void add_shared_v2(uint32_t address, double x, double y) {
     asm volatile("{ .reg .f64 a, b; ld.shared.v2.f64 {a, b}, [%0]; add.f64 a, a, %1; add.f64 b, b, %2; "
