@@ -2,8 +2,9 @@
  * What the road costs the host, in nanoseconds a call, to be run under the preload on a GPU or on the stand-ins.
  *
  * `road_cost`: calls that are forwarded, until they arrive at cuBLAS, where relay.c notes the time, against the same
- * calls to the relay itself. `road_cost KERNEL`: calls that run on this kernel of ours, but for the time inside their
- * launches; of a library whose launches cannot be seen, as the shipped one's, against as many that do nothing.
+ * calls to the relay itself. `road_cost KERNEL`: calls that run on this kernel of ours, or, for `auto`, on the one that
+ * the library chooses (of an H200), but for the time inside their launches; of a library whose launches cannot be seen,
+ * as the shipped one's, against as many that do nothing.
  *
  * Calls of both kinds take turns, so that what else the machine does falls on both; a call is timed alone, with caches
  * and predictors as the work before left them: cuBLAS's own call, or launches. The medians' difference counts, of some
@@ -71,6 +72,12 @@ static const struct what routed[] = {
     {"split, cublasLt", LT, ROUTED, 64, 4096, 1, 2, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
     {"200 MB of scratch", BATCHED, ROUTED, 4096, 4096, 1, 1, CUDA_R_32F, CUBLAS_DEFAULT_MATH}, /* of planes */
 };
+/* By the library's own choice, on Hopper: what is looked at before a kernel is chosen is in it. */
+static const struct what chosen[] = {
+    {"4096^3, Sgemm", SGEMM, ROUTED, 4096, 4096, 1, 4, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+    {"4096^3, cublasLt", LT, ROUTED, 4096, 4096, 1, 4, CUDA_R_32F, CUBLAS_DEFAULT_MATH},
+};
+#define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
 
 /* ---- cuBLAS, loaded by hand, so that the relay can take its place ---- */
 
@@ -369,12 +376,12 @@ static int once(const struct what *list, int cases) {
 
 int main(int argc, char **argv) {
     const char *kernel = argc > 1 && *argv[1] ? argv[1] : NULL;
-    const struct what *list = kernel ? routed : forwarded;
+    const int by_choice = kernel && strcmp(kernel, "auto") == 0;
+    const struct what *list = by_choice ? chosen : kernel ? routed : forwarded;
     const int passes = kernel && strstr(kernel, "wgmma") ? 3 : 0; /* over the operands, before the product */
-    const int cases =
-        kernel ? (int)(sizeof routed / sizeof *routed) - !passes : (int)(sizeof forwarded / sizeof *forwarded);
+    const int cases = by_choice ? COUNT(chosen) : kernel ? COUNT(routed) - !passes : COUNT(forwarded);
     const int only_once = argc > 2 && strcmp(argv[2], "once") == 0;
-    if (kernel) setenv("FASTGEMM_KERNEL", kernel, 1);
+    if (kernel && !by_choice) setenv("FASTGEMM_KERNEL", kernel, 1);
     int devices = 0, failed = only_once ? 0 : check_routes(argv, kernel, cases);
     if (failed) return failed;
     if (!only_once) let_standin_refuse();
