@@ -64,7 +64,7 @@ class PyTorch:
         import torch
 
         self.torch, self.version = torch, "PyTorch " + torch.__version__
-        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.preferred_linalg_library("cusolver")
         self.device = torch.cuda.get_device_name()
 
@@ -158,6 +158,20 @@ class PyTorch:
 
             yield Case("compile, reduce-overhead", overhead, lambda: mlp(*double(x, w1, w2)), seen=None,
                        captured=True)
+        image, weights = r(16, 128, 56, 56), r(128, 128, 3, 3) / 34
+        yield Case("cuDNN, convolution", lambda: f.conv2d(image, weights, padding=1),
+                   lambda: f.conv2d(*double(image, weights), padding=1), seen=ANY, ours=ANY)
+        torch.manual_seed(3)
+        cells, words = torch.nn.LSTM(1024, 1024).cuda(), r(32, 64, 1024)
+        cells64 = torch.nn.LSTM(1024, 1024, dtype=torch.float64).cuda()
+        cells64.load_state_dict(cells.state_dict())
+
+        def recurrent(cells, words):
+            with torch.no_grad():
+                return cells(words)[0]
+
+        yield Case("cuDNN, LSTM", lambda: recurrent(cells, words), lambda: recurrent(cells64, words.double()), seen=ANY,
+                   ours=ANY)
         spd = r(2048, 2048)
         spd = spd @ spd.t() / 2048 + torch.eye(2048, device="cuda")
         yield Case("cuSOLVER, Cholesky", lambda: torch.linalg.cholesky(spd), lambda: torch.linalg.cholesky(spd.double()),

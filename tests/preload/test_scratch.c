@@ -589,6 +589,25 @@ static void test_capture_by_choice(void **state) {
     release(&call);
 }
 
+/* Blocks beyond 64 MiB are kept where that is little of the device's memory, which has to be known. */
+static void test_large_blocks(void **state) {
+    (void)state;
+    for (int device = 0; device < 2; device++) {
+        assert_int_equal(cudaSetDevice(device), cudaSuccess);
+        struct door_call call = product_of(new_handle(NULL), 192, 192, 4 * LONG_K);
+        if (device == 1) setenv("FASTGEMM_SIM_FAIL", "cudaMemGetInfo", 1);
+        uint64_t before = live_blocks();
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(blocks_for(&call), device == 1 || i == 0);
+            assert_int_equal(live_blocks(), before + (device == 0));
+        }
+        unsetenv("FASTGEMM_SIM_FAIL");
+        assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);
+        assert_int_equal(live_blocks(), before);
+        release(&call);
+    }
+}
+
 static int no_guard_broken(void **state) {
     (void)state;
     return fgsim_check_guards() ? -1 : 0;
@@ -617,8 +636,10 @@ int main(int argc, char **argv) {
     };
     const struct CMUnitTest first_under_capture[] = {cmocka_unit_test(test_capture)};
     const struct CMUnitTest by_choice[] = {cmocka_unit_test(test_capture_by_choice)};
+    const struct CMUnitTest large[] = {cmocka_unit_test(test_large_blocks)};
     const char *which = argc > 1 ? argv[1] : "";
     if (strcmp(which, "capture") == 0) return cmocka_run_group_tests(first_under_capture, NULL, no_guard_broken);
     if (strcmp(which, "choice") == 0) return cmocka_run_group_tests(by_choice, NULL, no_guard_broken);
+    if (strcmp(which, "large") == 0) return cmocka_run_group_tests(large, NULL, no_guard_broken);
     return cmocka_run_group_tests(tests, NULL, no_guard_broken);
 }
