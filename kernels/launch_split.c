@@ -1,6 +1,7 @@
 /*
  * The passes over the operands, the product and, for split-K, the sum of the splits, one after another in the stream.
- * Each but the first may start while the one before drains (programmatic dependent launch).
+ * Each may start while the one before drains (programmatic dependent launch), but for the look at long rows. Nothing of
+ * the program's is read or written before all that came before in the stream is done.
  */
 #include "launch_split.h"
 
@@ -33,18 +34,14 @@ static cudaError_t launch_looks(struct split_args *args, cudaStream_t stream) {
     return error == cudaSuccess ? launch_overlapping(split_choose, choose, args, stream) : error;
 }
 
-static cudaError_t launch_passes(struct split_args *args, int sm_count, cudaStream_t stream) {
-    enum { PLANES_PER_SM = 2 }; /* CTAs after bands, which mostly leave at once */
-    struct launch_shape bands = {.grid = {(unsigned)args->band_ctas, 1, 1}, .threads = 256};
-    int64_t ctas = (int64_t)args->rows / SPLIT_UNIT_ROWS * args->k_units * args->gemm.batch;
-    int64_t most = args->band_ctas ? (int64_t)PLANES_PER_SM * sm_count : INT32_MAX;
-    struct launch_shape planes = {.grid = {(unsigned)(ctas < most ? ctas : most), 1, 1},
-                                  .threads = 256,
-                                  .shared = SPLIT_PLANES_SHARED_BYTES,
-                                  .overlaps = true};
+static cudaError_t launch_passes(struct split_args *args, cudaStream_t stream) {
+    struct launch_shape bands = {.grid = {(unsigned)args->band_ctas, 1, 1}, .threads = 256, .overlaps = true};
+    int64_t units = (int64_t)args->rows / SPLIT_UNIT_ROWS * args->k_units * args->gemm.batch;
+    struct launch_shape planes = {
+        .grid = {(unsigned)units, 1, 1}, .threads = 256, .shared = SPLIT_PLANES_SHARED_BYTES, .overlaps = true};
     void (*bands_of)(void) = args->gemm.k <= SPLIT_BAND_K ? split_bands_16 : split_bands_8;
-    cudaError_t error =
-        args->band_ctas ? launch_overlapping(bands_of, bands, args, stream) : launch_looks(args, stream);
+    if (args->band_ctas) return launch_overlapping(bands_of, bands, args, stream);
+    cudaError_t error = launch_looks(args, stream);
     return error == cudaSuccess ? launch_overlapping(split_planes, planes, args, stream) : error;
 }
 
@@ -67,7 +64,7 @@ int split_launch(struct split_args args, enum split_planes first_choice, void *s
     split_args_place(&args, first_choice, scratch);
     int sm_count = 0;
     cudaError_t error = make_ready(&sm_count);
-    if (error == cudaSuccess) error = launch_passes(&args, sm_count, stream);
+    if (error == cudaSuccess) error = launch_passes(&args, stream);
     if (error == cudaSuccess) error = launch_product(&args, ctas > 0 && ctas < sm_count ? ctas : sm_count, stream);
     if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
     return error;

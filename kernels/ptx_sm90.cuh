@@ -25,6 +25,13 @@ DEVICE void cp_async_16_part(uint32_t shared, const void *global, int bytes) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes) : "memory");
 }
 
+/* What is written by who releases what is read here, is seen. */
+DEVICE uint32_t ld_acquire(const uint32_t *global) {
+    uint32_t x;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(x) : "l"(global) : "memory");
+    return x;
+}
+
 DEVICE void st_shared(uint32_t address, float x) {
     asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(x) : "memory");
 }
@@ -47,6 +54,11 @@ DEVICE void st_shared_v4(uint32_t address, uint32_t x, uint32_t y, uint32_t z, u
 
 DEVICE void mbarrier_init(uint64_t *barrier, int arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
+}
+
+/* Before the barrier is initialised once more; nobody waits at it. */
+DEVICE void mbarrier_inval(uint64_t *barrier) {
+    asm volatile("mbarrier.inval.shared::cta.b64 [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
 /* Makes initialised barriers known to the copy engine. */
@@ -97,6 +109,11 @@ DEVICE void mbarrier_wait(uint64_t *barrier, int parity) {
 /* Before a barrier: what this thread wrote to shared memory is for the tensor cores or the copy engine to read. */
 DEVICE void fence_proxy_async(void) {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+/* The same for shared memory of other CTAs, and for global memory. */
+DEVICE void fence_proxy_async_all(void) {
+    asm volatile("fence.proxy.async;" ::: "memory");
 }
 
 /* A contiguous copy by the copy engine; both addresses and the size are multiples of 16. */

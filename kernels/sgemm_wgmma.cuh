@@ -22,26 +22,53 @@ template <int CHOICE> struct planes;
 template <> struct planes<SPLIT_FP16X3> { static const int COUNT = 2, STAGES = 4; };
 template <> struct planes<SPLIT_BF16X6> { static const int COUNT = 3, STAGES = 3; };
 
-template <int CHOICE> DEVICE void produce(const struct split_args &args, uint8_t *stages, struct ring ring) {
+/* The planes of a piece of work: of its first unit of A and of B, and from one tile of A to the next. */
+struct operands {
+    const uint8_t *a, *b;
+    int64_t tile;
+};
+
+template <int CHOICE> DEVICE struct operands operands_of(const struct split_args &args, const struct work &w) {
     static const int UNIT = planes<CHOICE>::COUNT * SPLIT_PLANE_BYTES;
+    const uint8_t *matrix = args.planes + (int64_t)w.batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units * UNIT;
+    struct operands o;
+    o.tile = (int64_t)args.k_units * UNIT;
+    o.a = matrix + 2 * w.tile_m * o.tile + (int64_t)w.first_unit * UNIT;
+    o.b = matrix + (args.rows_a / SPLIT_UNIT_ROWS + w.tile_n) * o.tile + (int64_t)w.first_unit * UNIT;
+    return o;
+}
+
+/* Fills the next stage. */
+template <int CHOICE> DEVICE void copy_unit(const struct operands &o, int unit, uint8_t *stages, struct ring *ring) {
+    static const int UNIT = planes<CHOICE>::COUNT * SPLIT_PLANE_BYTES;
+    const int64_t at = (int64_t)unit * UNIT;
+    uint8_t *to = stages + ring->stage * 3 * UNIT;
+    uint64_t *full = ring->full + ring->stage;
+    mbarrier_wait(ring->empty + ring->stage, ring->parity ^ 1);
+    mbarrier_arrive_expect_tx(full, 3 * UNIT);
+    cp_async_bulk(to, o.b + at, UNIT, full);
+    cp_async_bulk(to + UNIT, o.a + at, UNIT, full);
+    cp_async_bulk(to + 2 * UNIT, o.a + at + o.tile, UNIT, full);
+    advance<planes<CHOICE>::STAGES>(ring);
+}
+
+/* Fills the stages for the first time, as many as there are units; returns how many. */
+template <int CHOICE> DEVICE int produce_ahead(const struct split_args &args, uint8_t *stages, struct ring *ring) {
+    const struct work w = work_item(args, blockIdx.x);
+    const struct operands o = operands_of<CHOICE>(args, w);
+    const int ahead = min(w.units, planes<CHOICE>::STAGES);
+    for (int unit = 0; unit < ahead; unit++) copy_unit<CHOICE>(o, unit, stages, ring);
+    return ahead;
+}
+
+/* `ahead`: units of the first piece of work that are under way. */
+template <int CHOICE> DEVICE void produce(const struct split_args &args, uint8_t *stages, struct ring ring, int ahead) {
     const int count = work_count(args);
     for (int index = blockIdx.x; index < count; index += gridDim.x) {
         const struct work w = work_item(args, index);
-        const uint8_t *matrix = args.planes + (int64_t)w.batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units * UNIT;
-        const int64_t tile = (int64_t)args.k_units * UNIT;
-        const uint8_t *a = matrix + 2 * w.tile_m * tile + (int64_t)w.first_unit * UNIT;
-        const uint8_t *b = matrix + (args.rows_a / SPLIT_UNIT_ROWS + w.tile_n) * tile + (int64_t)w.first_unit * UNIT;
-        for (int unit = 0; unit < w.units; unit++) {
-            const int64_t at = (int64_t)unit * UNIT;
-            uint8_t *to = stages + ring.stage * 3 * UNIT;
-            uint64_t *full = ring.full + ring.stage;
-            mbarrier_wait(ring.empty + ring.stage, ring.parity ^ 1);
-            mbarrier_arrive_expect_tx(full, 3 * UNIT);
-            cp_async_bulk(to, b + at, UNIT, full);
-            cp_async_bulk(to + UNIT, a + at, UNIT, full);
-            cp_async_bulk(to + 2 * UNIT, a + at + tile, UNIT, full);
-            advance<planes<CHOICE>::STAGES>(&ring);
-        }
+        const struct operands o = operands_of<CHOICE>(args, w);
+        for (int unit = index == blockIdx.x ? ahead : 0; unit < w.units; unit++)
+            copy_unit<CHOICE>(o, unit, stages, &ring);
     }
 }
 
@@ -158,11 +185,12 @@ DEVICE void consume(const struct split_args &args, const uint8_t *stages, struct
     }
 }
 
-template <int CHOICE> DEVICE void sgemm_wgmma(const struct split_args &args, uint8_t *stages, struct ring ring) {
+template <int CHOICE>
+DEVICE void sgemm_wgmma(const struct split_args &args, uint8_t *stages, struct ring ring, int ahead) {
     const int warpgroup = threadIdx.x / WARPGROUP;
     if (warpgroup == CONSUMERS) {
         setmaxnreg_dec<40>();
-        if (threadIdx.x == CONSUMERS * WARPGROUP) produce<CHOICE>(args, stages, ring);
+        if (threadIdx.x == CONSUMERS * WARPGROUP) produce<CHOICE>(args, stages, ring, ahead);
     } else {
         setmaxnreg_inc<232>();
         consume<CHOICE>(args, stages, ring, warpgroup, threadIdx.x % WARPGROUP);

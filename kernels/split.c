@@ -81,6 +81,8 @@ static void place(struct split_args *args, enum split_planes first_choice, void 
     /* Of a short sum as much is owed as of a single product: only three planes hold every bit. */
     args->first_choice = gemm->k < LEAST_FP16_K ? SPLIT_BF16X6 : first_choice;
     args->choice = (uint32_t *)at;
+    args->taken = args->choice + 1;
+    args->written = args->choice + 2;
     at += SCRATCH_ALIGN;
     args->done = (uint32_t *)at;
     at += done_bytes(args, gemm->batch);

@@ -12,7 +12,7 @@
 #include "split_ring.cuh"
 #include "split_store.cuh"
 
-static const int EXACT_STAGES = 6;
+static const int EXACT_STAGES = MOST_STAGES;
 
 DEVICE void produce_exact(const struct split_args &args, uint8_t *stages, struct ring ring) {
     const int count = work_count(args);

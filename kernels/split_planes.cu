@@ -1,133 +1,18 @@
 /*
  * The planes of the operands, from what split_extremes.cu found out or, where rows are short, in one pass by bands.
  */
-#include "split_rows.cuh"
+#include "split_units.cuh"
 
-/* How to multiply, from what the bands saw: each CTA works it out for itself. Half its threads sum A's, half B's. */
-DEVICE uint32_t choice_by_bands(const struct split_args &args) {
-    __shared__ struct split_moments of_warps[8];
-    const int side = threadIdx.x / 128;
-    struct split_moments m = {0, 0, 0, 0, 0};
-    for (int i = threadIdx.x % 128; i < args.band_ctas; i += 128)
-        m = sum_of_moments(m, args.moments[side * args.band_ctas + i]);
-    sum_over_warps(m, of_warps);
-    return choice_for(args, sum_of_warps(of_warps, 4), sum_of_warps(of_warps + 4, 4), args.gemm.batch);
-}
-
-/* 128 rows of 32 k, and whose they are. */
-struct unit {
-    int batch, tile, k_unit, first_row;
-    bool is_a, along_k;
-};
-
-DEVICE struct unit unit_of(const struct split_args &args, int index) {
-    const int tiles = args.rows / SPLIT_UNIT_ROWS;
-    /* The first pass ended with the last k and batch: begin there, where L2 still holds the operands. */
-    const int columns = index / tiles;
-    struct unit u;
-    u.batch = args.gemm.batch - 1 - columns / args.k_units;
-    u.tile = index - columns * tiles;
-    u.k_unit = args.k_units - 1 - columns % args.k_units;
-    u.first_row = u.tile * SPLIT_UNIT_ROWS;
-    u.is_a = u.first_row < args.rows_a;
-    u.along_k = u.is_a ? args.a_along_k : args.b_along_k;
-    return u;
-}
-
-/* Where it goes, of units of so many bytes. */
-DEVICE uint8_t *place_of_unit(const struct split_args &args, const struct unit &u, int bytes) {
-    return args.planes +
-           (((int64_t)u.batch * (args.rows / SPLIT_UNIT_ROWS) + u.tile) * args.k_units + u.k_unit) * bytes;
-}
-
-/* The row and the eight k of a thread's first and second piece. Neighbours read along the operand's contiguous side. */
-DEVICE int row_in_unit(const struct unit &u, int i) {
-    return u.along_k ? threadIdx.x / 4 + 64 * i : threadIdx.x % 128;
-}
-DEVICE int piece_in_unit(const struct unit &u, int i) {
-    return u.along_k ? threadIdx.x % 4 : threadIdx.x / 128 + 2 * i;
-}
-
-DEVICE void load_piece_of(float (&x)[8], const struct split_args &args, const struct unit &u, int i) {
-    const int64_t ld = u.is_a ? args.gemm.lda : args.gemm.ldb;
-    const struct row r = row_of(args, u.first_row + row_in_unit(u, i), u.batch);
-    const bool vector = u.along_k && ld % 4 == 0 && (uintptr_t)r.at % 16 == 0;
-    load_eight(x, r, u.k_unit * SPLIT_UNIT_K + 8 * piece_in_unit(u, i), args.gemm.k, vector);
-}
-
-/* A unit's planes, by way of shared memory. */
-DEVICE void write_unit(const struct split_args &args, uint8_t *image, int index, bool wide) {
-    const struct unit u = unit_of(args, index);
-    const float *inverse = args.inverse_scales + (int64_t)u.batch * args.rows + u.first_row;
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        const int row = row_in_unit(u, i);
-        const float factor = inverse_power_of_two(inverse[row]);
-        float x[8];
-        load_piece_of(x, args, u, i);
-#pragma unroll
-        for (int j = 0; j < 8; j++) x[j] = factor == factor ? x[j] * factor : 0.0f;
-        uint8_t *at = image + piece_offset(u.is_a ? place_of(row) : row, piece_in_unit(u, i));
-        if (wide)
-            store_pieces<3>(at, x);
-        else
-            store_pieces<2>(at, x);
-    }
-    __syncthreads();
-    const int bytes = (wide ? 3 : 2) * SPLIT_PLANE_BYTES;
-    uint8_t *out = place_of_unit(args, u, bytes);
-    for (int at = threadIdx.x * 16; at < bytes; at += 256 * 16) *(uint4 *)(out + at) = *(const uint4 *)(image + at);
-}
-
-/* Two units' floats as they are, all loads under way at once: few CTAs do this where bands came before. */
-DEVICE void copy_units(const struct split_args &args, uint8_t *images, int first, int second) {
-    const struct unit u[2] = {unit_of(args, first), unit_of(args, second)};
-    float x[4][8];
-#pragma unroll
-    for (int i = 0; i < 4; i++) load_piece_of(x[i], args, u[i / 2], i % 2);
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        const struct unit &one = u[i / 2];
-        const int row = row_in_unit(one, i % 2), place = one.is_a ? place_of(row) : row;
-        const int piece = 2 * piece_in_unit(one, i % 2);
-        uint8_t *image = images + i / 2 * SPLIT_EXACT_BYTES;
-        *(float4 *)(image + exact_offset(place, piece)) = make_float4(x[i][0], x[i][1], x[i][2], x[i][3]);
-        *(float4 *)(image + exact_offset(place, piece + 1)) = make_float4(x[i][4], x[i][5], x[i][6], x[i][7]);
-    }
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        uint8_t *out = place_of_unit(args, u[i], SPLIT_EXACT_BYTES);
-        for (int at = threadIdx.x * 16; at < SPLIT_EXACT_BYTES; at += 256 * 16)
-            *(uint4 *)(out + at) = *(const uint4 *)(images + i * SPLIT_EXACT_BYTES + at);
-    }
-}
-
-/* A CTA for each unit, or fewer: where bands wrote planes already, there is mostly nothing left to do. */
-KERNEL_OF(struct split_args, split_planes, 256, 4) {
+/* A CTA for each unit. */
+KERNEL_OF(struct split_args, split_planes, UNIT_THREADS, 4) {
     grid_wait();
     grid_launch_next();
     SHARED_MEMORY(shared);
-    uint32_t choice;
-    if (args.band_ctas) {
-        choice = choice_by_bands(args);
-        if (blockIdx.x + threadIdx.x == 0) *args.choice = choice;
-        if (choice == (uint32_t)args.first_choice) return;
-    } else {
-        choice = *args.choice;
-    }
-    const int units = args.rows / SPLIT_UNIT_ROWS * args.k_units * args.gemm.batch, stride = gridDim.x;
-    if (choice == SPLIT_EXACT) {
-        for (int index = blockIdx.x; index < units; index += 2 * stride) {
-            copy_units(args, (uint8_t *)shared, index, index + stride < units ? index + stride : index);
-            __syncthreads();
-        }
-        return;
-    }
-    for (int index = blockIdx.x; index < units; index += stride) {
-        write_unit(args, (uint8_t *)shared, index, choice != SPLIT_FP16X3);
-        __syncthreads();
-    }
+    const uint32_t choice = *args.choice;
+    if (choice == SPLIT_EXACT)
+        copy_units(args, (uint8_t *)shared, blockIdx.x, blockIdx.x);
+    else
+        write_unit(args, (uint8_t *)shared, blockIdx.x, choice != SPLIT_FP16X3);
 }
 
 /* ---- by bands ---- */
@@ -233,6 +118,7 @@ template <int ROWS> DEVICE void do_bands(const struct split_args &args) {
     __shared__ struct extremes seen[ROWS][LANES + 1];
     __shared__ struct split_moments of_warps[8];
     const int bands = args.rows / ROWS * args.gemm.batch;
+    if (blockIdx.x + threadIdx.x == 0) *args.taken = *args.written = 0;
     struct split_moments sides[2] = {{0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}};
     for (int index = blockIdx.x; index < bands; index += gridDim.x) {
         const struct band b = band_of<ROWS>(args, index);
@@ -258,15 +144,17 @@ template <int ROWS> DEVICE void do_bands(const struct split_args &args) {
     }
 }
 
-/* CTAs of 256; bounds as of 304 leave registers for CTAs of the next kernel, which wait beside them. */
+/* CTAs of 256; bounds as of 304 leave registers for other kernels' CTAs. */
 enum { BAND_BOUND = 304 };
 
 KERNEL_OF(struct split_args, split_bands_16, BAND_BOUND, 2) {
+    grid_wait();
     grid_launch_next();
     do_bands<16>(args);
 }
 
 KERNEL_OF(struct split_args, split_bands_8, BAND_BOUND, 2) {
+    grid_wait();
     grid_launch_next();
     do_bands<8>(args);
 }

@@ -11,6 +11,7 @@
 #include "tile.cuh"
 
 static const int CONSUMERS = 2, WARPGROUP = 128;
+static const int MOST_STAGES = 6;
 
 /* One piece of work: a tile of one split of one matrix. */
 struct work {

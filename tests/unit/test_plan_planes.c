@@ -1,4 +1,6 @@
 /* Plans on kernels that split their operands: when they are chosen, and the scratch that they ask for. */
+#include <string.h>
+
 #include "fixtures.h"
 
 #include "../../kernels/fused.h"
@@ -133,6 +135,8 @@ static void by_warps_on_the_a100(void **state) {
     p.contract = CONTRACT_IEEE;
     assert_null(plan_on(80, p).variant);
     assert_int_equal(plan_on(89, cube(4096)).variant->family, FAMILY_SIMT);
+    struct gemm_device ada = device_of_arch(89); /* the log says why */
+    assert_non_null(strstr(measured_source(&ada, plan.profile), "no split products"));
     p = problem_of(GEMM_OP_N, GEMM_OP_T, 1024, 1024, 65536);
     plan = plan_on(80, p);
     assert_true(plan.variant && gemm_split_slice(&p, plan.variant, plan.split_k) <= 8192);
