@@ -3,8 +3,9 @@
  * into fragments (tf32_fragments.h). Contract tf32. One CTA computes a BM x BN tile of C over its slice of K.
  *
  *   CTA tile     BM x BN, k in steps of 32, STAGES of them in shared memory, filled by 16-byte cp.async
- *   warp tile    (4 TM) x (8 TN) lanes hold of it what a thread of the SIMT family's would, so that the epilogue is the
- *                same: the instruction's 16 rows are columns of C and its 8 columns rows of C
+ *   warp tile    (4 TM) x (8 TN)
+ *   lanes        hold of it what a thread of the SIMT family's would, so that the epilogue is the same: the
+ *                instruction's 16 rows are columns of C and its 8 columns rows of C
  *
  * On Hopper an instruction of the tensor cores takes six issue slots, and each other one its own (measured): so there
  * is a 16-byte load for every four of them, a tenth of a copy, and next to nothing else.
