@@ -18,7 +18,7 @@
 #include "variants.h"
 
 enum { N = 64, K = 1024, THREADS = 64, STREAMS = 100, PROCESSES = 4, SKIPPED = 77 };
-enum { LONG_LIVED = 2, CALLS = 40 }; /* streams that keep their scratch for good, and calls by then: scratch_kept.c */
+enum { LONG_LIVED = 1, CALLS = 40 }; /* streams that keep their scratch for good, and calls by then: scratch_kept.c */
 
 #define MUST(call) must((int)(call), #call, __LINE__)
 static void must(int error, const char *what, int line) {
