@@ -24,30 +24,34 @@
 #define ADDRESS(name, suffix, load_a, load_b) [load_a][load_b] = (const void *)name##_##suffix,
 #define ALL_PAIRS(name, ...)                  GEMM_LOADER_PAIRS(DECLARE, name)
 #define FEW_PAIRS(name, ...)                  GEMM_FEW_LOADER_PAIRS(DECLARE, name)
+#define STREAM_PAIRS(name, ...)               GEMM_STREAM_PAIRS(DECLARE, name)
 #define SHARES(name, ...)                     extern void name##_shares(void);
 GEMM_SIMT_VARIANTS(ALL_PAIRS)
 GEMM_SIMT_VARIANTS(SHARES)
 GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
-GEMM_STREAM_VARIANTS(FEW_PAIRS)
+GEMM_STREAM_VARIANTS(STREAM_PAIRS)
 GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
 GEMM_SPLIT_MMA_PAIRS(DECLARE, sgemm_split_mma_128x128x16)
 #define PACKED(name, ...) extern void name(void);
 GEMM_TF32_PACKED_VARIANTS(PACKED)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
+#undef STREAM_PAIRS
 #undef SHARES
 #undef PACKED
 extern void splitk_reduce(void), split_extremes(void), split_choose(void), tf32_fragments(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
-#define ALL_PAIRS(name, ...) [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
-#define FEW_PAIRS(name, ...) [VARIANT_##name] = {GEMM_FEW_LOADER_PAIRS(ADDRESS, name)},
-#define PACKED(name, ...)    [VARIANT_##name] = {{(const void *)name}},
-#define SPLIT_MMA(name, ...) [VARIANT_##name] = {GEMM_SPLIT_MMA_PAIRS(ADDRESS, sgemm_split_mma_128x128x16)},
-    GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS) GEMM_STREAM_VARIANTS(FEW_PAIRS)
+#define ALL_PAIRS(name, ...)    [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
+#define FEW_PAIRS(name, ...)    [VARIANT_##name] = {GEMM_FEW_LOADER_PAIRS(ADDRESS, name)},
+#define STREAM_PAIRS(name, ...) [VARIANT_##name] = {GEMM_STREAM_PAIRS(ADDRESS, name)},
+#define PACKED(name, ...)       [VARIANT_##name] = {{(const void *)name}},
+#define SPLIT_MMA(name, ...)    [VARIANT_##name] = {GEMM_SPLIT_MMA_PAIRS(ADDRESS, sgemm_split_mma_128x128x16)},
+    GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS) GEMM_STREAM_VARIANTS(STREAM_PAIRS)
         GEMM_TF32_MMA_VARIANTS(ALL_PAIRS) GEMM_TF32_PACKED_VARIANTS(PACKED) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
+#undef STREAM_PAIRS
 #undef SPLIT_MMA
 #undef PACKED
 };

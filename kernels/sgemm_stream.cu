@@ -3,12 +3,9 @@
 
 #define KERNEL_FOR(name, bm, bn, bk, tm, tn, stages, threads, ctas, wide, suffix, load_a, load_b)                      \
     KERNEL(name##_##suffix, threads, ctas) {                                                                           \
-        if (finishes(args))                                                                                            \
-            sgemm_stream<bm, bn, bk, tm, tn, load_a, load_b, wide, 1>(args);                                           \
-        else                                                                                                           \
-            sgemm_stream<bm, bn, bk, tm, tn, load_a, load_b, wide, 0>(args);                                           \
+        sgemm_stream<bm, bn, bk, tm, tn, load_a, load_b>(args);                                                        \
     }
 
 #define VARIANT(name, family, contract, arch, bm, bn, bk, tm, tn, stages, threads, ctas, wide)                         \
-    GEMM_FEW_LOADER_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
+    GEMM_STREAM_PAIRS(KERNEL_FOR, name, bm, bn, bk, tm, tn, stages, threads, ctas, wide)
 GEMM_STREAM_VARIANTS(VARIANT)

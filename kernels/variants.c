@@ -14,7 +14,8 @@ const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
 
 int gemm_variant_takes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
 #define PAIR(unused, suffix, load_a, load_b) || (a == (load_a) && b == (load_b))
-    const int any = v->family != FAMILY_STREAM && (v->bm & (v->bm - 1)) == 0;
+    if (v->family == FAMILY_STREAM) return 0 GEMM_STREAM_PAIRS(PAIR, unused);
+    const int any = (v->bm & (v->bm - 1)) == 0;
     return any GEMM_FEW_LOADER_PAIRS(PAIR, unused);
 #undef PAIR
 }
@@ -31,6 +32,12 @@ static int simt_floats(const struct gemm_variant *v, int stages) {
     return (stages > added ? stages : added) + v->threads / 32 / slices * 8 * (4 * v->tm + 16) + GEMM_SIMT_NOTES;
 }
 
+/* sgemm_stream.cuh: columns of B twice, and each warp's rows of A in stages and its strip. */
+static int stream_floats(const struct gemm_variant *v, enum gemm_loader b) {
+    const int rows = 4 * v->tm;
+    return v->bk * 2 * row_floats(v->bn, b) + v->threads / 32 * (v->stages * v->bk * rows + 8 * (rows + 16));
+}
+
 /* A tile of one operand for the tensor cores, rows padded against bank conflicts (mma_loader.cuh). */
 static int mma_tile_floats(int extent, int bk, enum gemm_loader loader, int pad) {
     return loader == LOAD_K4 ? extent * (bk + 4) : bk * (extent + pad);
@@ -41,7 +48,7 @@ int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, 
     if (v->family == FAMILY_FUSED) return FUSED_SHARED_BYTES;
     if (v->family == FAMILY_TF32_WGMMA) return TF32_SHARED_BYTES;
     int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
-    if (v->family == FAMILY_STREAM) return (stages + row_floats(v->bn, b)) * 4; /* fragments are read a row ahead */
+    if (v->family == FAMILY_STREAM) return stream_floats(v, b) * 4;
     if (v->family == FAMILY_SIMT) return simt_floats(v, stages) * 4;
     if (v->family == FAMILY_TF32_PACKED) stages = v->stages * v->bk * (v->bm + v->bn);
     const int mma_stages = v->stages * (mma_tile_floats(v->bm, v->bk, a, 4) + mma_tile_floats(v->bn, v->bk, b, 8));

@@ -28,9 +28,10 @@
 /* For those pairs of loaders that their registers hold: a tile whose sides are no powers of two. */
 #define GEMM_SIMT_FEW_VARIANTS(VARIANT) VARIANT(sgemm_simt_192x96x16, SIMT, IEEE, 80, 192, 96, 16, 12, 12, 3, 256, 1, 0)
 
-/* All of K, up to bk, in shared memory, and persistent CTAs. */
+/* All of K, up to bk, in shared memory, and persistent CTAs; stages: of the rows of A that a warp works on. */
 #define GEMM_STREAM_VARIANTS(VARIANT)                                                                                  \
-    VARIANT(sgemm_stream_128x128x32, STREAM, IEEE, 80, 128, 128, 32, 8, 8, 1, 256, 2, 0)
+    VARIANT(sgemm_stream_256x256x32, STREAM, IEEE, 90, 256, 256, 32, 8, 16, 2, 256, 1, 1)                              \
+    VARIANT(sgemm_stream_128x128x32, STREAM, IEEE, 80, 128, 128, 32, 8, 16, 2, 128, 1, 1)
 
 #define GEMM_TF32_MMA_VARIANTS(VARIANT)                                                                                \
     VARIANT(sgemm_tf32_mma_128x256x16, TF32_MMA, TF32, 80, 128, 256, 16, 16, 8, 3, 256, 1, 0)                          \
@@ -125,6 +126,11 @@ enum gemm_loader { LOAD_MN16, LOAD_MN4, LOAD_K4, LOADER_COUNT };
     X(__VA_ARGS__, vv, LOAD_MN16, LOAD_MN16)                                                                           \
     X(__VA_ARGS__, vt, LOAD_MN16, LOAD_K4)                                                                             \
     X(__VA_ARGS__, tv, LOAD_K4, LOAD_MN16)
+
+/* Those of kernels that store 16 bytes at a time anyway. */
+#define GEMM_STREAM_PAIRS(X, ...)                                                                                      \
+    GEMM_FEW_LOADER_PAIRS(X, __VA_ARGS__)                                                                              \
+    X(__VA_ARGS__, tt, LOAD_K4, LOAD_K4)
 
 /* Those of kernels whose 16-byte copies take any alignment: v is s. */
 #define GEMM_SPLIT_MMA_PAIRS(X, ...)                                                                                   \

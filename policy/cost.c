@@ -33,7 +33,7 @@ static const double LAUNCH_S = 2.5e-6;       /* start and drain of one kernel */
 static const double EARLY_LAUNCH_S = 1.3e-6; /* of one that is set up while another drains */
 static const double CTA_START_K = 26;        /* prologue and epilogue of a CTA, in k steps of its main loop */
 static const double CTA_START_K_SINGLE = 60; /* the same where results are stored one by one */
-static const double STREAM_START_K = 12;     /* the same where a CTA's stores overlap another's tile */
+static const double STREAM_START_K = 5;      /* the same where a CTA's stores overlap another's tile */
 static const double PASSES_S = 14e-6;        /* the kernels before the product, and its start */
 static const double PACK_S = 2e-6;           /* one that overlaps */
 static const double TF32_START_K = 120; /* as CTA_START_K, where the loop is faster and results are 16-byte stores */
@@ -172,6 +172,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (v->family == FAMILY_BF16X6) return 2.05;
     if (v->family == FAMILY_FUSED) return fused_efficiency(p);
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
+    if (v->family == FAMILY_STREAM) return v->threads < 256 ? 0.55 : 0.78;
     const int tile = v->tm * v->tn;
     const bool single = gemm_loader_a(p) == LOAD_MN4 || gemm_loader_b(p) == LOAD_MN4; /* copies */
     const bool both_along_k = gemm_loader_a(p) == LOAD_K4 && gemm_loader_b(p) == LOAD_K4;

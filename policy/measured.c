@@ -2,7 +2,7 @@
  * The built-in table of routes.
  *
  * What decides for FFMA kernels is the share of the chip's limit (gemm_floor) that the cost model expects of the plan:
- * where cuBLAS was measured to reach as much, the product is its. The shares are from 480 products drawn at random, on
+ * where cuBLAS was measured to reach as much, the product is its. The shares are from 611 products drawn at random, on
  * an H200, cuBLAS 13.1: those of them that are routed ran at 0.98 of the speed of cuBLAS or more. So it is with split
  * products, whose share is that of the FFMA limit too: of 127 products, most drawn at random, all that are routed ran
  * at 1.06 of the speed of cuBLAS or more.
@@ -22,9 +22,11 @@ static const double SKINNY_FLOPS = 1e8; /* least for a few columns beside a larg
 static const double SHORT_SHARE = 0.55; /* of the limit, expected of batches whose sums are SHORT_K at most */
 static const int SHORT_K = 128;
 static const double ACROSS_SHARE = 0.065; /* expected more of odd sizes where B lies across K: cuBLAS is better there */
-static const double OUTER_SHARE = 0.495;  /* of the limit, expected of outer products with more K than OUTER_K */
+static const double ALONG_SHARE = 0.055;  /* the same where both lie along K, and that is less than ALONG_K */
+static const int ALONG_K = 2048;
+static const double OUTER_SHARE = 0.56; /* of the limit, expected of outer products with more K than OUTER_K */
 static const int OUTER_K = 64;
-static const double STREAM_FLOPS = 1e10; /* least of what streams */
+static const double STREAM_FLOPS = 1e9; /* least of what streams */
 static const int SMALL_TILE = 64 * 64;
 static const double NEVER = 2;
 /* Of bias and activation, an element of D: from Linear layers on an H200, when 8 results at a time were read back. */
@@ -127,11 +129,17 @@ bool measured_too_small(int64_t m, int64_t n, int64_t k, int64_t batch) {
     return flops_of(m, n, k, batch) < LEAST_FLOPS;
 }
 
+/* What odd sizes have to promise more. */
+static double odd_share(const struct gemm_problem *p) {
+    if (p->op_b == GEMM_OP_T) return ACROSS_SHARE;
+    return p->op_a == GEMM_OP_T && p->k < ALONG_K ? ALONG_SHARE : 0;
+}
+
 static double share_wanted(const struct route *route, const struct gemm_problem *p, double flops) {
     double share = flops < LARGE_FLOPS ? route->share : route->share_when_large;
     if (route->profile == PROFILE_batched && p->k <= SHORT_K) share = SHORT_SHARE;
     if (route->profile == PROFILE_outer_product && share > 0 && p->k > OUTER_K) share = OUTER_SHARE;
-    if (route->profile == PROFILE_irregular && share > 0 && p->op_b == GEMM_OP_T) share += ACROSS_SHARE;
+    if (route->profile == PROFILE_irregular && share > 0) share += odd_share(p);
     return share > 0 && finishes(p) ? share + EPILOGUE_SHARE : share;
 }
 

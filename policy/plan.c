@@ -18,8 +18,9 @@ enum {
     MAX_SMS = 1 << 16,       /* that CTAs are counted for */
     RASTER = 8,
     RASTER_PLANES = 32,
-    SHORT_K = 128, /* where most bytes are those of D: the CTAs in flight had better write whole columns */
-    TILE = 256     /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
+    RASTER_STREAM = 16, /* tiles that a CTA takes down a column, at most as many as there are */
+    SHORT_K = 128,      /* where most bytes are those of D: the CTAs in flight had better write whole columns */
+    TILE = 256          /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
 };
 static const int64_t MAX_EXTENT = INT32_MAX - 4096;    /* kernels count rows and k in 32 bits, and step past the end */
 static const int64_t WALKED_BYTES = INT64_C(16) << 20; /* of A, which stays in L2 however often it is walked over */
@@ -226,6 +227,8 @@ static bool find_part(struct search *s, const struct gemm_problem *p, const stru
 static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
     /* Where cuBLAS may use TF32, no fp32 kernel is a match for it. */
     if (p->cublas_tf32 && v->contract != CONTRACT_TF32) return false;
+    /* Sectors that two of its warps share leave the L2 cache before both have written: slow (measured). */
+    if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
     /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
     if (gemm_family_split_mma(v->family) && d->arch != 80) return false;
     return v->family != FAMILY_FUSED || p->k >= FUSED_ROUTED_K;
@@ -262,7 +265,9 @@ static enum gemm_reason reason_to_forward(const struct gemm_problem *p, const st
 /* Groups of tile rows, never more than there are: kernels count the CTAs of one group in 32 bits. */
 static int choose_raster(const struct gemm_problem *p, const struct gemm_variant *v, int forced) {
     const bool stores = gemm_family_wgmma(v->family) && p->k <= SHORT_K && 4 * p->m * p->k <= WALKED_BYTES;
-    const int64_t rows = ceil_div(p->m, v->bm), usual = gemm_family_splits(v->family) ? RASTER_PLANES : RASTER;
+    const int64_t rows = ceil_div(p->m, v->bm);
+    int64_t usual = gemm_family_splits(v->family) ? RASTER_PLANES : RASTER;
+    if (v->family == FAMILY_STREAM) usual = RASTER_STREAM;
     const int64_t wanted = forced ? forced : stores ? rows : usual;
     return (int)(rows < wanted ? rows : wanted);
 }

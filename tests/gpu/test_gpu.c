@@ -27,6 +27,7 @@ enum { SKIPPED = 77 };
 static struct doors bound, real; /* what this program is bound to; what cuBLAS exports */
 static cublasHandle_t handle;
 static bool simulated, forced;
+static bool one_along_c;    /* the forced kernel takes no two operands along K */
 static bool streaming;      /* the forced kernel takes few pairs of loaders, as the streaming family does */
 static int most_k;          /* and no longer K */
 static bool takes_pointers; /* the forced kernel, to arrays of pointers */
@@ -105,10 +106,10 @@ static struct product fitted(struct product p) {
     return p;
 }
 
-/* alpha = 0 on the host leaves nothing to multiply; the streaming kernel wants one operand along its side of C. */
+/* alpha = 0 on the host leaves nothing to multiply; some kernels want one operand along its side of C. */
 static bool ours_to_serve(const struct product *p) {
     if (product_pointers(p->door) && !takes_pointers) return false;
-    if (streaming && p->op_a != CUBLAS_OP_N && p->op_b == CUBLAS_OP_N) return false;
+    if (one_along_c && p->op_a != CUBLAS_OP_N && p->op_b == CUBLAS_OP_N) return false;
     return forced && p->m && p->n && p->k && (p->device_scalars || p->alpha != 0.0f);
 }
 
@@ -733,6 +734,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < VARIANT_COUNT && forced; i++) {
         if (strcmp(argv[1], gemm_variants[i].name) != 0) continue;
         streaming = !gemm_variant_takes(&gemm_variants[i], LOAD_MN4, LOAD_MN4);
+        one_along_c = !gemm_variant_takes(&gemm_variants[i], LOAD_K4, LOAD_K4);
         most_k = gemm_variants[i].family == FAMILY_STREAM ? gemm_variants[i].bk : INT32_MAX;
     }
     if (forced) setenv("FASTGEMM_PRECISION", precision_of(argv[1]), 1);

@@ -93,7 +93,8 @@ static bool refused(const struct lt_product *p) {
 }
 
 static bool ours_to_serve(const struct lt_product *p) {
-    return forced && !refused(p) && !(streaming && a_along_k(p) && b_along_k(p));
+    if (!forced || refused(p)) return false;
+    return !(a_along_k(p) && b_along_k(p)) || gemm_variant_takes(forced, LOAD_K4, LOAD_K4);
 }
 
 static float *copy_of(const struct lt_operands *o) {

@@ -248,7 +248,7 @@ static void the_streaming_kernel_takes_a_small_k_and_aligned_columns(void **stat
     assert_routed(plan_with(p, toggles, plenty_of_scratch()));
     toggles.kernel = -1;
     assert_ptr_equal(plan_with(p, toggles, plenty_of_scratch()).variant,
-                     &gemm_variants[VARIANT_sgemm_stream_128x128x32]);
+                     &gemm_variants[VARIANT_sgemm_stream_256x256x32]);
     toggles.kernel = VARIANT_sgemm_stream_128x128x32;
     p.ldc = p.ldd = 32769;
     assert_forwarded(plan_with(p, toggles, plenty_of_scratch()), REASON_forced_kernel);

@@ -189,9 +189,8 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
         bytes = (wide)v->stages * v->bk * (row_of_tile(v->bm, a) + row_of_tile(v->bn, b)) * 4;
         if (slices > 1 && bytes < (wide)slices / 2 * v->bm * v->bn * 4) bytes = (wide)slices / 2 * v->bm * v->bn * 4;
         return bytes + (wide)(v->bm * v->bn / (v->tm * v->tn) / 32) * 8 * (4 * v->tm + 16) * 4 + 64 * 4;
-    case FAMILY_STREAM: /* both tiles, and one row that is read ahead */
-        bytes = (wide)v->bk * (v->bm + (a == LOAD_K4 ? 4 : 0) + v->bn + (b == LOAD_K4 ? 4 : 0)) * 4 +
-                (v->bn + (b == LOAD_K4 ? 4 : 0)) * 4;
+    case FAMILY_STREAM: /* B's tile and each warp's 32 rows of A, twice, and the epilogue's strips */
+        bytes = (wide)v->bk * 2 * (v->bn + (b == LOAD_K4 ? 4 : 0) + v->bm) * 4 + (wide)v->bm / 32 * 8 * 48 * 4;
         break;
     case FAMILY_FP16X3: /* four stages of two planes, but the two families share a kernel */
     case FAMILY_BF16X6: /* three stages of three planes of 384 rows, 32 k each; a pad for alignment */
@@ -241,8 +240,7 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
         return "units of the pass";
     if (v->family == FAMILY_STREAM && p->k > v->bk) return "all of k in one tile";
     if (v->family == FAMILY_STREAM && p->ldd % 4) return "16-byte stores";
-    if (v->family == FAMILY_STREAM && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4)))
-        return "loaders";
+    if (v->family == FAMILY_STREAM && (a == LOAD_MN4 || b == LOAD_MN4)) return "loaders";
     if (v->bm == 192 && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4))) return "few loaders";
     if (v->contract > p->contract) return "contract";
     if ((wide)p->m + v->bm > INT32_MAX || (wide)p->n + v->bn > INT32_MAX) return "rows or columns in 32 bits";
