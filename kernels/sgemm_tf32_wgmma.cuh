@@ -232,13 +232,15 @@ DEVICE void consume(const struct tf32_args &args, const uint8_t *stages, struct 
             multiply<tile, A, tile::N>(acc, w, reader, now, first, thread);
         if (tile::SHARING == TILES_IN_TURNS && turn + 1 < works) turn_pass(warpgroup);
         const int m_of_warp = m + thread / 32 * TF32_BOX_ROWS;
-        static const int LINES = tile::SHARING != TILES_IN_TURNS, ALONG_K = A == TF32_A_ALONG_K;
+        static const int ALONG_K = A == TF32_A_ALONG_K;
         if (tile::SHARING == STAGES_IN_TURNS) {
             float half[2][tile::N / 4];
             add_up(half, acc, sums, w.stages > 1, warpgroup, thread);
-            store<BM, BN, LINES, ALONG_K>(args, half, w, m_of_warp, n + warpgroup * tile::N / 2, warpgroup, thread);
+            store<BM, BN, 1, ALONG_K>(args, half, w, m_of_warp, n + warpgroup * tile::N / 2, warpgroup, thread);
+        } else if (tile::SHARING == TILES_IN_TURNS && args.gemm.k > SHORT_K) {
+            store<BM, BN, 0, ALONG_K>(args, acc, w, m_of_warp, n, warpgroup, thread);
         } else {
-            store<BM, BN, LINES, ALONG_K>(args, acc, w, m_of_warp, n, warpgroup, thread);
+            store<BM, BN, 1, ALONG_K>(args, acc, w, m_of_warp, n, warpgroup, thread);
         }
     }
 }

@@ -55,8 +55,8 @@ DEVICE void turn_four(float (&x)[4], int t) {
 
 /*
  * The same where single floats are stored, or C is read. LINES: a warp's 32 rows of a column at a time, `m` this
- * lane's; that costs shuffles, which do not pay where another warpgroup multiplies meanwhile. Else four rows of the
- * lane's own columns, `step` apart.
+ * lane's; that costs shuffles, which do not pay where another warpgroup multiplies as long meanwhile. Else four rows of
+ * the lane's own columns, `step` apart.
  */
 template <int LINES, int ADD_C, int A_ALONG_K, int FLOATS>
 DEVICE void store_singles(const struct gemm_args &g, const struct output &o, const float (&acc)[2][FLOATS], int m,

@@ -13,6 +13,7 @@
 #include "tf32_works.h"
 
 static const int CONSUMERS = 2, WARPGROUP = 128, ROWS = 128, NARROW = 32;
+static const int SHORT_K = 384;                              /* up to here storing takes longer than multiplying */
 static const int STEPS = TF32_TILE_K / 8, BATCH = STEPS / 2; /* of 8 k: in a stage, in half of one */
 
 /* How two warpgroups share the work. */

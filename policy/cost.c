@@ -106,6 +106,18 @@ double gemm_floor(const struct gemm_problem *p, const struct gemm_device *d) {
 }
 
 /*
+ * What is left of the rate where rows of 128 bytes, as the copy engine reads them, straddle lines, which makes them
+ * twice the requests, or come in more and smaller boxes. `direct`: B is read as it lies too.
+ */
+static double tf32_lines(const struct gemm_problem *p, bool direct) {
+    const bool a_direct = p->lda % 4 == 0 && p->align_a == 16, straddles = p->lda % 32;
+    if (p->op_a == GEMM_OP_N) return !a_direct || (p->m % 32 == 0 && !straddles) ? 1 : direct ? 0.75 : 0.85;
+    if (direct && (straddles || p->ldb % 32)) return 0.6;
+    if (a_direct && straddles) return 0.8;
+    return a_direct && p->m % 32 && p->m % 4 == 0 ? 0.85 : 1;
+}
+
+/*
  * The larger the tile, the fewer bytes through shared memory for each product; an A along m goes through registers, in
  * more and smaller copies where its rows are no whole boxes of 32.
  */
@@ -117,8 +129,7 @@ static double tf32_wgmma_efficiency(const struct gemm_problem *p, const struct g
     if (tile < 256 * 128) rate = 5.3;
     if (tile < 128 * 192) rate = direct && along_k ? 5.5 : tile > 128 * 128 ? 4.9 : 4.5;
     if (tile < 128 * 128) rate = 3.37;
-    if (tf32_shifted_a(p, v)) return 0.93 * rate;
-    return direct && !along_k && p->m % 32 ? 0.75 * rate : rate;
+    return rate * (tf32_shifted_a(p, v) ? 0.93 : tf32_lines(p, direct));
 }
 
 static bool read_in_quads(const struct gemm_problem *p) {

@@ -22,7 +22,7 @@ static const double BYTES_PER_S_ALONG_K = 3.9e12; /* op(A) transposed, op(B) as 
 static const double LAUNCH_S = 3e-6;
 static const double MOST_IDLE = 1.6, MOST_IDLE_ALIGNED = 1.85; /* loss to idle SMs before it does something about it */
 static const double ONE_ROUND_S = 4.0e-6, ONE_ROUND_S_PER_K = 9.3e-9;
-static const double LEAST_ROUND = 44, MOST_ROUND = 66; /* tiles */
+static const double LEAST_ROUND = 44, MOST_ROUND = 66, MOST_ROUND_K = 1280; /* tiles; a longer K it splits again */
 enum { TILE = 128, TILE_ALIGNED = 256, SMS = 132, FEW_TILES = 32 };
 
 static bool operand_aligned(int64_t ld, int64_t stride, int64_t batch, unsigned align) {
@@ -58,8 +58,8 @@ static double one_round_s(const struct gemm_problem *p) {
     const double tiles = tiles_of(p, TILE, TILE);
     const bool aligned = operand_aligned(p->lda, p->stride_a, p->batch, p->align_a) &&
                          operand_aligned(p->ldb, p->stride_b, p->batch, p->align_b) && p->ldc % 4 == 0;
-    const bool one =
-        aligned && p->op_a == GEMM_OP_N && p->op_b == GEMM_OP_N && tiles > LEAST_ROUND && tiles <= MOST_ROUND;
+    const bool one = aligned && p->op_a == GEMM_OP_N && p->op_b == GEMM_OP_N && tiles > LEAST_ROUND &&
+                     tiles <= MOST_ROUND && p->k <= MOST_ROUND_K;
     return one ? ONE_ROUND_S + ONE_ROUND_S_PER_K * (double)p->k : 0;
 }
 
