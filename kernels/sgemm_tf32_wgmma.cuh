@@ -236,7 +236,7 @@ DEVICE void consume(const struct tf32_args &args, const uint8_t *stages, struct 
         if (tile::SHARING == STAGES_IN_TURNS) {
             float half[2][tile::N / 4];
             add_up(half, acc, sums, w.stages > 1, warpgroup, thread);
-            store<BM, BN, 1, ALONG_K>(args, half, w, m_of_warp, n + warpgroup * tile::N / 2, warpgroup, thread);
+            store<BM, BN, 0, ALONG_K>(args, half, w, m_of_warp, n + warpgroup * tile::N / 2, warpgroup, thread);
         } else if (tile::SHARING == TILES_IN_TURNS && args.gemm.k > SHORT_K) {
             store<BM, BN, 0, ALONG_K>(args, acc, w, m_of_warp, n, warpgroup, thread);
         } else {

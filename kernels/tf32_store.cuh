@@ -19,16 +19,17 @@ DEVICE void scaled_sums(float (&x)[4], const struct output &o, const float (&acc
 }
 
 /*
- * The columns, two neighbours of every eight, four neighbouring rows in one store; `m`, `n`: the thread's first. Where
- * memory is the limit, the warps go from column to column together: rows that reach it apart cost a tenth of its rate.
+ * The columns, two neighbours of every eight, four neighbouring rows in one store; `m`, `n`: the thread's first.
+ * IN_STEP: where memory is the limit, the warps go from column to column together, which it rewards, unless another
+ * tile is multiplied meanwhile (measured).
  */
-template <int A_ALONG_K, int FLOATS>
+template <int IN_STEP, int A_ALONG_K, int FLOATS>
 DEVICE void store_in_quads(const struct gemm_args &g, const struct output &o, const float (&acc)[2][FLOATS], int m,
                            int n, int warpgroup) {
     float *d = o.d + (int64_t)n * o.ldd + m;
 #pragma unroll
     for (int j = 0; j < FLOATS / 4; j++) {
-        if (o.past_l2) barrier_of(5 + warpgroup, WARPGROUP);
+        if (IN_STEP && o.past_l2) barrier_of(5 + warpgroup, WARPGROUP);
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             float x[4];
@@ -106,7 +107,7 @@ DEVICE void store(const struct tf32_args &args, const float (&acc)[2][FLOATS], c
     if (o.s.beta != 0.0f)
         store_singles<LINES, 1, A_ALONG_K>(args.gemm, o, acc, row, column, step, thread);
     else if (o.quads && step == 1)
-        store_in_quads<A_ALONG_K>(args.gemm, o, acc, first, own_n, warpgroup);
+        store_in_quads<(BM > ROWS), A_ALONG_K>(args.gemm, o, acc, first, own_n, warpgroup);
     else
         store_singles<LINES, 0, A_ALONG_K>(args.gemm, o, acc, row, column, step, thread);
     if (finishes(args.gemm) && !args.gemm.partial && w.share < 0)

@@ -45,8 +45,10 @@ static const double LOOKS_S = 8e-6; /* of the two kernels before a product that 
 static const double FUSED_START_K = 120;
 static const double PACK_BANDWIDTH = 0.68;          /* of the chip's */
 static const double TF32_BANDWIDTH = 0.84;          /* of the chip's, where bytes decide and large tiles are full */
-static const double TF32_BANDWIDTH_IN_TURNS = 0.80; /* or where most are stores, under which tiles are multiplied, */
+static const double TF32_BANDWIDTH_IN_TURNS = 0.82; /* or where most are stores, under which tiles are multiplied, */
 static const double TF32_BANDWIDTH_IN_TURNS_BATCHED = 0.85; /* into matrices of their own */
+static const double TF32_BANDWIDTH_SINGLE = 0.38; /* or where results are stored one by one, and K is short: */
+enum { TF32_SHORT_K = 384 };
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
 static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
 static const double SHARE_BYTES_PER_S = 2.6e12; /* the same where all CTAs write theirs at once */
@@ -229,6 +231,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
 /* Share of the chip's bandwidth that a kernel reaches. Of TF32's small tiles one reads again what another has read. */
 static double bandwidth(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family != FAMILY_TF32_WGMMA) return 1;
+    if (p->k <= TF32_SHORT_K && (p->m | p->ldd) % 4) return TF32_BANDWIDTH_SINGLE;
     if (v->bm * v->bn < 128 * 128) return TF32_BANDWIDTH_SMALLEST;
     if (v->bm == v->bn && p->k <= 128) return p->batch > 1 ? TF32_BANDWIDTH_IN_TURNS_BATCHED : TF32_BANDWIDTH_IN_TURNS;
     if (v->bm * v->bn < 256 * 128) return TF32_BANDWIDTH_SMALL;
