@@ -20,7 +20,8 @@ static const double LONG_K = 235e12, FEW_LONG_UNALIGNED = 81e12;
 static const double BYTES_PER_S = 3.4e12, BYTES_PER_S_BATCHED = 4.0e12;
 static const double BYTES_PER_S_ALONG_K = 3.9e12; /* op(A) transposed, op(B) as it is: both lie along k */
 static const double LAUNCH_S = 3e-6;
-static const double MOST_IDLE = 1.6, MOST_IDLE_ALIGNED = 1.85; /* loss to idle SMs before it does something about it */
+static const double MOST_IDLE = 1.6, MOST_IDLE_ALIGNED = 1.85,
+                    MOST_IDLE_ALONG_K = 1.5; /* loss to idle SMs before it does something about it */
 static const double ONE_ROUND_S = 4.0e-6, ONE_ROUND_S_PER_K = 9.3e-9;
 static const double LEAST_ROUND = 44, MOST_ROUND = 66, MOST_ROUND_K = 1280; /* tiles; a longer K it splits again */
 enum { TILE = 128, TILE_ALIGNED = 256, SMS = 132, FEW_TILES = 32 };
@@ -48,8 +49,9 @@ static double operations_s(const struct gemm_problem *p, double flops) {
     if (!aligned) return flops / UNALIGNED * idle(tiles, MOST_IDLE);
     if (p->ldc % 4) return flops / OUTPUT_UNALIGNED * idle(tiles, MOST_IDLE);
     if (p->op_a == GEMM_OP_N && p->op_b == GEMM_OP_T) return flops / BOTH_ALONG_MN * idle(tiles, MOST_IDLE);
-    const double upright = idle(tiles_of(p, TILE_ALIGNED, TILE), MOST_IDLE_ALIGNED);
-    const double across = idle(tiles_of(p, TILE, TILE_ALIGNED), MOST_IDLE_ALIGNED);
+    const double most = p->op_a == GEMM_OP_T ? MOST_IDLE_ALONG_K : MOST_IDLE_ALIGNED;
+    const double upright = idle(tiles_of(p, TILE_ALIGNED, TILE), most);
+    const double across = idle(tiles_of(p, TILE, TILE_ALIGNED), most);
     return flops / ALIGNED * (upright < across ? upright : across);
 }
 
