@@ -375,6 +375,7 @@ class Worker:
                 case.run()
             self.of.wait()
             self.calls[name] = max(3, min(200, int(seconds / ((time.perf_counter() - start) / 3))))
+        case.run()  # the GPU has been another process's
         self.of.wait()
         start = time.perf_counter()
         for _ in range(self.calls[name]):
@@ -502,7 +503,7 @@ def by_minima(a, b, x, y):
     """The same from the shortest times, to which a host that is busy with others adds nothing."""
     low = [sorted(times)[:3] for times in (a, b, x, y)]
     between = abs(low[0][0] / low[1][0] - 1) + abs(low[2][0] / low[3][0] - 1)
-    off = max([between] + [t[2] / t[0] - 1 for t in low])
+    off = max([between] + [t[-1] / t[0] - 1 for t in low])
     return (low[0][0] + low[1][0]) / (low[2][0] + low[3][0]), off
 
 
@@ -512,12 +513,12 @@ def compare(*times):
 
 
 def time_case(name, plain, ours):
-    """Rounds of all four processes in turn, forwards and backwards, until the answer is clear."""
-    turns = [plain[0], ours[0], ours[1], plain[1]]
-    times = {remote: [] for remote in turns}
+    """Rounds of all four processes, the kinds in turn and none after itself, until the answer is clear."""
+    orders = [plain[0], ours[0], plain[1], ours[1]], [ours[0], plain[0], ours[1], plain[1]]
+    times = {remote: [] for remote in orders[0]}
     for attempt in range(4):
         for round in range(6):
-            for remote in turns[::1 - 2 * (round % 2)]:
+            for remote in orders[round % 2]:
                 times[remote].append(remote.ask("measure", name, 0.015))
         a, b, x, y = (times[remote] for remote in plain + ours)
         ratio, spread = compare(a, b, x, y)
@@ -806,9 +807,12 @@ def run_ddp(options, folder):
         result["exact"] = worlds["plain"].ask("float64", deadline)["losses"]
         say("float64 done")
         for turn in range(DDP["turns"]):
+            began = time.monotonic()
             for kind in ("plain", "ours", "ours", "plain"):
                 result[kind].append(worlds[kind].ask("float32", deadline))
             say(f"turn {turn + 1}: step {result['plain'][-1]['ms']:.3f} -> {result['ours'][-1]['ms']:.3f} ms")
+            if 2 * time.monotonic() - began > deadline - 4:  # on a busy machine fewer turns have to do
+                break
         for kind, world in worlds.items():
             if world.end(deadline):
                 raise Failed(f"{kind}: {world.failure()}")
