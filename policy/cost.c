@@ -169,7 +169,7 @@ static double split_mma_efficiency(const struct gemm_variant *v, const struct ge
 
 /*
  * As measured on the H200. Up to FUSED_FINE_K sums are cut more often; copies of 4 bytes are four times as many; below
- * FUSED_LEAST_K all is multiplied again in fp64.
+ * FUSED_LEAST_K all is multiplied in fp64.
  */
 static double fused_efficiency(const struct gemm_problem *p) {
     if (p->k < FUSED_LEAST_K) return 0.5;
