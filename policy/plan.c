@@ -18,7 +18,7 @@ enum {
     MAX_SMS = 1 << 16,       /* that CTAs are counted for */
     RASTER = 8,
     RASTER_PLANES = 32,
-    RASTER_STREAM = 16, /* tiles that a CTA takes down a column, at most as many as there are */
+    RASTER_STREAM = 64, /* tiles that a CTA takes down a column, at most as many as there are */
     SHORT_K = 128,      /* where most bytes are those of D: the CTAs in flight had better write whole columns */
     TILE = 256          /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
 };
