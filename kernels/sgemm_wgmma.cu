@@ -12,28 +12,28 @@ DEVICE void init_ring(const struct ring &ring) {
     fence_barrier_init();
 }
 
-/* The first planes do not do: waits for copies under way, has the right ones written, and begins anew. */
-DEVICE void begin_again(const struct split_args &args, uint8_t *stages, struct ring *ring, int *ahead,
-                        uint32_t choice) {
-    for (int i = 0; i < *ahead; i++) mbarrier_wait(ring->full + i, 0);
+/* The first planes do not do: waits for the copies under way, has the right ones written, and begins anew. */
+DEVICE void begin_again(const struct split_args &args, uint8_t *stages, const struct ring &ring, uint32_t choice) {
+    const int ahead = units_ahead<SPLIT_FP16X3>(args) + units_ahead<SPLIT_BF16X6>(args);
+    for (int i = 0; i < ahead; i++) mbarrier_wait(ring.full + i, 0);
     __syncthreads();
     write_units_again(args, stages, choice);
     if (threadIdx.x == 0) {
-        for (int i = 0; i < 2 * MOST_STAGES; i++) mbarrier_inval(ring->full + i);
-        init_ring(*ring);
+        for (int i = 0; i < 2 * MOST_STAGES; i++) mbarrier_inval(ring.full + i);
+        init_ring(ring);
     }
     __syncthreads();
-    ring->stage = ring->parity = *ahead = 0;
 }
 
 /* The choice; after bands the copies by the first one begin before it is known. */
-DEVICE uint32_t choose(const struct split_args &args, uint8_t *stages, struct ring *ring, int *ahead) {
+DEVICE uint32_t choose(const struct split_args &args, uint8_t *stages, const struct ring &ring) {
     if (!args.band_ctas) return *args.choice;
-    if (threadIdx.x == CONSUMERS * WARPGROUP)
-        *ahead = args.first_choice == SPLIT_FP16X3 ? produce_ahead<SPLIT_FP16X3>(args, stages, ring)
-                                                   : produce_ahead<SPLIT_BF16X6>(args, stages, ring);
+    if (threadIdx.x == CONSUMERS * WARPGROUP) {
+        produce_ahead<SPLIT_FP16X3>(args, stages, ring);
+        produce_ahead<SPLIT_BF16X6>(args, stages, ring);
+    }
     const uint32_t choice = choice_by_bands(args);
-    if (choice != (uint32_t)args.first_choice) begin_again(args, stages, ring, ahead, choice);
+    if (choice != (uint32_t)args.first_choice) begin_again(args, stages, ring, choice);
     return choice;
 }
 
@@ -41,19 +41,18 @@ KERNEL_OF(struct split_args, sgemm_wgmma_256x128, 384, 1) {
     static __shared__ uint64_t barriers[2 * MOST_STAGES];
     SHARED_MEMORY(shared);
     uint8_t *stages = (uint8_t *)shared + (-shared_address(shared) & 1023);
-    struct ring ring = {barriers, barriers + MOST_STAGES, 0, 0};
+    const struct ring ring = {barriers, barriers + MOST_STAGES, 0, 0};
     if (threadIdx.x == 0) init_ring(ring);
     __syncthreads();
     grid_wait();
     grid_launch_next();
-    int ahead = 0;
-    const uint32_t choice = choose(args, stages, &ring, &ahead);
+    const uint32_t choice = choose(args, stages, ring);
     if (choice == SPLIT_FP16X3 && args.k_units == 1 && plain_results(args))
         sgemm_short(args, stages, ring);
     else if (choice == SPLIT_FP16X3)
-        sgemm_wgmma<SPLIT_FP16X3>(args, stages, ring, ahead);
+        sgemm_wgmma<SPLIT_FP16X3>(args, stages, ring);
     else if (choice == SPLIT_BF16X6)
-        sgemm_wgmma<SPLIT_BF16X6>(args, stages, ring, ahead);
+        sgemm_wgmma<SPLIT_BF16X6>(args, stages, ring);
     else
         sgemm_exact(args, stages, ring);
 }

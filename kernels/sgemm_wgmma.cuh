@@ -52,23 +52,33 @@ template <int CHOICE> DEVICE void copy_unit(const struct operands &o, int unit, 
     advance<planes<CHOICE>::STAGES>(ring);
 }
 
-/* Fills the stages for the first time, as many as there are units; returns how many. */
-template <int CHOICE> DEVICE int produce_ahead(const struct split_args &args, uint8_t *stages, struct ring *ring) {
-    const struct work w = work_item(args, blockIdx.x);
-    const struct operands o = operands_of<CHOICE>(args, w);
-    const int ahead = min(w.units, planes<CHOICE>::STAGES);
-    for (int unit = 0; unit < ahead; unit++) copy_unit<CHOICE>(o, unit, stages, ring);
-    return ahead;
+/*
+ * Units of the first piece of work that are copied before the choice is known: as many as there are stages. Worked out
+ * anew where it is asked for, from what all threads have: a number that one thread had counted would make the
+ * producer's addresses its own, and each copy would take a detour past the uniform registers.
+ */
+template <int CHOICE> DEVICE int units_ahead(const struct split_args &args) {
+    if (!args.band_ctas || args.first_choice != CHOICE) return 0;
+    return min(work_item(args, blockIdx.x).units, planes<CHOICE>::STAGES);
 }
 
-/* `ahead`: units of the first piece of work that are under way. */
-template <int CHOICE> DEVICE void produce(const struct split_args &args, uint8_t *stages, struct ring ring, int ahead) {
+template <int CHOICE> DEVICE void produce_ahead(const struct split_args &args, uint8_t *stages, struct ring ring) {
+    const struct operands o = operands_of<CHOICE>(args, work_item(args, blockIdx.x));
+    const int ahead = units_ahead<CHOICE>(args);
+    for (int unit = 0; unit < ahead; unit++) copy_unit<CHOICE>(o, unit, stages, &ring);
+}
+
+template <int CHOICE> DEVICE void produce(const struct split_args &args, uint8_t *stages, struct ring ring) {
     const int count = work_count(args);
+    int ahead = units_ahead<CHOICE>(args);
     for (int index = blockIdx.x; index < count; index += gridDim.x) {
         const struct work w = work_item(args, index);
         const struct operands o = operands_of<CHOICE>(args, w);
-        for (int unit = index == blockIdx.x ? ahead : 0; unit < w.units; unit++)
-            copy_unit<CHOICE>(o, unit, stages, &ring);
+        for (int unit = 0; unit < w.units; unit++, ahead--)
+            if (ahead > 0)
+                advance<planes<CHOICE>::STAGES>(&ring);
+            else
+                copy_unit<CHOICE>(o, unit, stages, &ring);
     }
 }
 
@@ -185,12 +195,11 @@ DEVICE void consume(const struct split_args &args, const uint8_t *stages, struct
     }
 }
 
-template <int CHOICE>
-DEVICE void sgemm_wgmma(const struct split_args &args, uint8_t *stages, struct ring ring, int ahead) {
+template <int CHOICE> DEVICE void sgemm_wgmma(const struct split_args &args, uint8_t *stages, struct ring ring) {
     const int warpgroup = threadIdx.x / WARPGROUP;
     if (warpgroup == CONSUMERS) {
         setmaxnreg_dec<40>();
-        if (threadIdx.x == CONSUMERS * WARPGROUP) produce<CHOICE>(args, stages, ring, ahead);
+        if (threadIdx.x == CONSUMERS * WARPGROUP) produce<CHOICE>(args, stages, ring);
     } else {
         setmaxnreg_inc<232>();
         consume<CHOICE>(args, stages, ring, warpgroup, threadIdx.x % WARPGROUP);
