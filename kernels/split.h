@@ -60,7 +60,7 @@ struct split_args {
     int chunk, chunks; /* else the first pass looks at K in so many chunks: one, below SPLIT_SHORT_K */
     int spread;        /* log2 of the largest over the smallest element of a row that fp16 planes may hold */
     int first_choice;  /* enum split_planes */
-    uint32_t *choice;  /* enum split_planes, as decided; not by bands */
+    uint32_t *choice;  /* enum split_planes, as decided; not where the product decides for itself */
     uint32_t *taken, *written;     /* units, where the planes of bands turn out not to do (split_again.cuh) */
     uint32_t *done;                /* [batch]: units of rows that split_choose is done with; not by bands */
     struct split_moments *moments; /* [batch][row / 128], by bands [A, B][CTA] */

@@ -1,7 +1,8 @@
 /*
- * How to multiply after bands (split_planes.cu), which wrote planes by the first choice: each CTA of the product adds
- * up what they saw and comes to the same end. Where the first choice was wrong, the CTAs write the units anew before
- * they multiply. They take units by turns, so that a CTA waits for running ones alone, however many there are.
+ * How to multiply after bands (split_planes.cu), which wrote planes by the first choice: each CTA of the kernel after
+ * them adds up what they saw and comes to the same end. Where that kernel is the product itself and the first choice
+ * was wrong, its CTAs write the units anew before they multiply. They take units by turns, so that a CTA waits for
+ * running ones alone, however many there are.
  */
 #ifndef FASTGEMM_SPLIT_AGAIN_CUH
 #define FASTGEMM_SPLIT_AGAIN_CUH

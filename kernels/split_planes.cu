@@ -1,18 +1,33 @@
 /*
  * The planes of the operands, from what split_extremes.cu found out or, where rows are short, in one pass by bands.
  */
-#include "split_units.cuh"
+#include "split_again.cuh"
 
-/* A CTA for each unit. */
+/* A CTA for each unit, or fewer: where bands wrote planes already, there is mostly nothing left to do. */
 KERNEL_OF(struct split_args, split_planes, UNIT_THREADS, 4) {
     grid_wait();
     grid_launch_next();
     SHARED_MEMORY(shared);
-    const uint32_t choice = *args.choice;
-    if (choice == SPLIT_EXACT)
-        copy_units(args, (uint8_t *)shared, blockIdx.x, blockIdx.x);
-    else
-        write_unit(args, (uint8_t *)shared, blockIdx.x, choice != SPLIT_FP16X3);
+    uint32_t choice;
+    if (args.band_ctas) {
+        choice = choice_by_bands(args);
+        if (blockIdx.x + threadIdx.x == 0) *args.choice = choice;
+        if (choice == (uint32_t)args.first_choice) return;
+    } else {
+        choice = *args.choice;
+    }
+    const int units = args.rows / SPLIT_UNIT_ROWS * args.k_units * args.gemm.batch, stride = gridDim.x;
+    if (choice == SPLIT_EXACT) {
+        for (int index = blockIdx.x; index < units; index += 2 * stride) {
+            copy_units(args, (uint8_t *)shared, index, index + stride < units ? index + stride : index);
+            __syncthreads();
+        }
+        return;
+    }
+    for (int index = blockIdx.x; index < units; index += stride) {
+        write_unit(args, (uint8_t *)shared, index, choice != SPLIT_FP16X3);
+        __syncthreads();
+    }
 }
 
 /* ---- by bands ---- */

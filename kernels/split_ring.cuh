@@ -35,4 +35,12 @@ DEVICE struct work work_item(const struct split_args &args, int index) {
     return w;
 }
 
+DEVICE void init_ring(const struct ring &ring) {
+    for (int i = 0; i < MOST_STAGES; i++) {
+        mbarrier_init(ring.full + i, 1);
+        mbarrier_init(ring.empty + i, CONSUMERS * WARPGROUP);
+    }
+    fence_barrier_init();
+}
+
 #endif

@@ -1,6 +1,6 @@
 /*
  * Planes (or floats as they are) unit by unit, once it is known how to multiply. By the pass after the looks at long
- * rows; and by the product kernel itself where bands wrote planes that turn out not to do.
+ * rows; and by the kernel after bands, where these wrote planes that turn out not to do.
  */
 #ifndef FASTGEMM_SPLIT_UNITS_CUH
 #define FASTGEMM_SPLIT_UNITS_CUH
