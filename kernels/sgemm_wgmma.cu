@@ -15,9 +15,9 @@ KERNEL_OF(struct split_args, sgemm_wgmma_256x128, 384, 1) {
     if (*args.choice == SPLIT_FP16X3 && args.k_units == 1 && plain_results(args))
         sgemm_short(args, stages, ring);
     else if (*args.choice == SPLIT_FP16X3)
-        sgemm_wgmma<SPLIT_FP16X3, ALL_UNITS>(args, stages, ring);
+        sgemm_wgmma<SPLIT_FP16X3, false>(args, stages, ring);
     else if (*args.choice == SPLIT_BF16X6)
-        sgemm_wgmma<SPLIT_BF16X6, ALL_UNITS>(args, stages, ring);
+        sgemm_wgmma<SPLIT_BF16X6, false>(args, stages, ring);
     else
         sgemm_exact(args, stages, ring);
 }

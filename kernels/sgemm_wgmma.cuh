@@ -22,42 +22,89 @@ template <int CHOICE> struct planes;
 template <> struct planes<SPLIT_FP16X3> { static const int COUNT = 2, STAGES = 4; };
 template <> struct planes<SPLIT_BF16X6> { static const int COUNT = 3, STAGES = 3; };
 
-/* What a producer copies: all; or, before the choice is known, as much as there are stages; or what that left. */
-enum part { ALL_UNITS, FIRST_UNITS, OTHER_UNITS };
-
-/*
- * FIRST_UNITS of the first piece of work. Worked out anew where it is asked for, from what all threads have: a number
- * that one thread had counted would keep the producer's addresses out of the uniform registers.
- */
-template <int CHOICE> DEVICE int units_ahead(const struct split_args &args) {
-    return args.first_choice == CHOICE ? min(work_item(args, blockIdx.x).units, planes<CHOICE>::STAGES) : 0;
-}
-
-/* One loop for all parts: taken apart into functions, it was compiled to slower copies. */
-template <int CHOICE, enum part PART>
-DEVICE void produce(const struct split_args &args, uint8_t *stages, struct ring ring) {
+template <int CHOICE> DEVICE void produce(const struct split_args &args, uint8_t *stages, struct ring ring) {
     static const int UNIT = planes<CHOICE>::COUNT * SPLIT_PLANE_BYTES;
-    const int count = PART == FIRST_UNITS ? blockIdx.x + 1 : work_count(args);
-    int ahead = PART == ALL_UNITS ? 0 : units_ahead<CHOICE>(args);
+    const int count = work_count(args);
     for (int index = blockIdx.x; index < count; index += gridDim.x) {
         const struct work w = work_item(args, index);
         const uint8_t *matrix = args.planes + (int64_t)w.batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units * UNIT;
         const int64_t tile = (int64_t)args.k_units * UNIT;
         const uint8_t *a = matrix + 2 * w.tile_m * tile + (int64_t)w.first_unit * UNIT;
         const uint8_t *b = matrix + (args.rows_a / SPLIT_UNIT_ROWS + w.tile_n) * tile + (int64_t)w.first_unit * UNIT;
-        for (int unit = 0; unit < (PART == FIRST_UNITS ? ahead : w.units); unit++) {
-            if (PART != OTHER_UNITS || ahead-- <= 0) {
-                const int64_t at = (int64_t)unit * UNIT;
-                uint8_t *to = stages + ring.stage * 3 * UNIT;
-                uint64_t *full = ring.full + ring.stage;
-                mbarrier_wait(ring.empty + ring.stage, ring.parity ^ 1);
-                mbarrier_arrive_expect_tx(full, 3 * UNIT);
-                cp_async_bulk(to, b + at, UNIT, full);
-                cp_async_bulk(to + UNIT, a + at, UNIT, full);
-                cp_async_bulk(to + 2 * UNIT, a + at + tile, UNIT, full);
-            }
+        for (int unit = 0; unit < w.units; unit++) {
+            const int64_t at = (int64_t)unit * UNIT;
+            uint8_t *to = stages + ring.stage * 3 * UNIT;
+            uint64_t *full = ring.full + ring.stage;
+            mbarrier_wait(ring.empty + ring.stage, ring.parity ^ 1);
+            mbarrier_arrive_expect_tx(full, 3 * UNIT);
+            cp_async_bulk(to, b + at, UNIT, full);
+            cp_async_bulk(to + UNIT, a + at, UNIT, full);
+            cp_async_bulk(to + 2 * UNIT, a + at + tile, UNIT, full);
             advance<planes<CHOICE>::STAGES>(&ring);
         }
+    }
+}
+
+/* ---- the same for a kernel that begins before it knows the choice ---- */
+
+/* The planes of a piece of work: of its first unit of A and of B, and from one tile of A to the next. */
+struct operands {
+    const uint8_t *a, *b;
+    int64_t tile;
+};
+
+template <int CHOICE> DEVICE struct operands operands_of(const struct split_args &args, const struct work &w) {
+    static const int UNIT = planes<CHOICE>::COUNT * SPLIT_PLANE_BYTES;
+    const uint8_t *matrix = args.planes + (int64_t)w.batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units * UNIT;
+    struct operands o;
+    o.tile = (int64_t)args.k_units * UNIT;
+    o.a = matrix + 2 * w.tile_m * o.tile + (int64_t)w.first_unit * UNIT;
+    o.b = matrix + (args.rows_a / SPLIT_UNIT_ROWS + w.tile_n) * o.tile + (int64_t)w.first_unit * UNIT;
+    return o;
+}
+
+/* Fills the next stage. */
+template <int CHOICE> DEVICE void copy_unit(const struct operands &o, int unit, uint8_t *stages, struct ring *ring) {
+    static const int UNIT = planes<CHOICE>::COUNT * SPLIT_PLANE_BYTES;
+    const int64_t at = (int64_t)unit * UNIT;
+    uint8_t *to = stages + ring->stage * 3 * UNIT;
+    uint64_t *full = ring->full + ring->stage;
+    mbarrier_wait(ring->empty + ring->stage, ring->parity ^ 1);
+    mbarrier_arrive_expect_tx(full, 3 * UNIT);
+    cp_async_bulk(to, o.b + at, UNIT, full);
+    cp_async_bulk(to + UNIT, o.a + at, UNIT, full);
+    cp_async_bulk(to + 2 * UNIT, o.a + at + o.tile, UNIT, full);
+    advance<planes<CHOICE>::STAGES>(ring);
+}
+
+/*
+ * Units of the first piece of work that are copied before the choice is known: as many as there are stages. Worked out
+ * anew where it is asked for, from what all threads have: a number that one thread had counted would make the
+ * producer's addresses its own, and each copy would take a detour past the uniform registers.
+ */
+template <int CHOICE> DEVICE int units_ahead(const struct split_args &args) {
+    if (!args.band_ctas || args.first_choice != CHOICE) return 0;
+    return min(work_item(args, blockIdx.x).units, planes<CHOICE>::STAGES);
+}
+
+template <int CHOICE> DEVICE void produce_ahead(const struct split_args &args, uint8_t *stages, struct ring ring) {
+    const struct operands o = operands_of<CHOICE>(args, work_item(args, blockIdx.x));
+    const int ahead = units_ahead<CHOICE>(args);
+    for (int unit = 0; unit < ahead; unit++) copy_unit<CHOICE>(o, unit, stages, &ring);
+}
+
+/* What produce_ahead left. */
+template <int CHOICE> DEVICE void produce_rest(const struct split_args &args, uint8_t *stages, struct ring ring) {
+    const int count = work_count(args);
+    int ahead = units_ahead<CHOICE>(args);
+    for (int index = blockIdx.x; index < count; index += gridDim.x) {
+        const struct work w = work_item(args, index);
+        const struct operands o = operands_of<CHOICE>(args, w);
+        for (int unit = 0; unit < w.units; unit++, ahead--)
+            if (ahead > 0)
+                advance<planes<CHOICE>::STAGES>(&ring);
+            else
+                copy_unit<CHOICE>(o, unit, stages, &ring);
     }
 }
 
@@ -174,12 +221,18 @@ DEVICE void consume(const struct split_args &args, const uint8_t *stages, struct
     }
 }
 
-template <int CHOICE, enum part PART>
+/* AHEAD: after produce_ahead. */
+template <int CHOICE, bool AHEAD>
 DEVICE void sgemm_wgmma(const struct split_args &args, uint8_t *stages, struct ring ring) {
     const int warpgroup = threadIdx.x / WARPGROUP;
     if (warpgroup == CONSUMERS) {
         setmaxnreg_dec<40>();
-        if (threadIdx.x == CONSUMERS * WARPGROUP) produce<CHOICE, PART>(args, stages, ring);
+        if (threadIdx.x == CONSUMERS * WARPGROUP) {
+            if (AHEAD)
+                produce_rest<CHOICE>(args, stages, ring);
+            else
+                produce<CHOICE>(args, stages, ring);
+        }
     } else {
         setmaxnreg_inc<232>();
         consume<CHOICE>(args, stages, ring, warpgroup, threadIdx.x % WARPGROUP);

@@ -1,10 +1,11 @@
 /*
- * The wgmma family's kernel after bands, for small products: it decides for itself while its first copies are under
- * way, which saves a launch. launch_split.c says where that is worth more than the quicker loops of sgemm_wgmma.cu.
+ * The wgmma family's kernel for small products after bands: it decides for itself while its first copies are under way,
+ * which saves a launch. launch_split.c says where that is worth more than the quicker copies of sgemm_wgmma.cu.
  */
 #include "sgemm_wgmma.cuh"
 #include "split_again.cuh"
 #include "split_exact.cuh"
+#include "split_short.cuh"
 
 /* The first planes do not do: waits for the copies under way, has the right ones written, and begins anew. */
 DEVICE void begin_again(const struct split_args &args, uint8_t *stages, const struct ring &ring, uint32_t choice) {
@@ -19,11 +20,12 @@ DEVICE void begin_again(const struct split_args &args, uint8_t *stages, const st
     __syncthreads();
 }
 
-/* The choice; the copies by the first one begin before it is known. */
+/* The choice; after bands the copies by the first one begin before it is known. */
 DEVICE uint32_t choose(const struct split_args &args, uint8_t *stages, const struct ring &ring) {
+    if (!args.band_ctas) return *args.choice;
     if (threadIdx.x == CONSUMERS * WARPGROUP) {
-        produce<SPLIT_FP16X3, FIRST_UNITS>(args, stages, ring);
-        produce<SPLIT_BF16X6, FIRST_UNITS>(args, stages, ring);
+        produce_ahead<SPLIT_FP16X3>(args, stages, ring);
+        produce_ahead<SPLIT_BF16X6>(args, stages, ring);
     }
     const uint32_t choice = choice_by_bands(args);
     if (choice != (uint32_t)args.first_choice) begin_again(args, stages, ring, choice);
@@ -40,10 +42,12 @@ KERNEL_OF(struct split_args, sgemm_wgmma_ahead_256x128, 384, 1) {
     grid_wait();
     grid_launch_next();
     const uint32_t choice = choose(args, stages, ring);
-    if (choice == SPLIT_FP16X3)
-        sgemm_wgmma<SPLIT_FP16X3, OTHER_UNITS>(args, stages, ring);
+    if (choice == SPLIT_FP16X3 && args.k_units == 1 && plain_results(args))
+        sgemm_short(args, stages, ring);
+    else if (choice == SPLIT_FP16X3)
+        sgemm_wgmma<SPLIT_FP16X3, true>(args, stages, ring);
     else if (choice == SPLIT_BF16X6)
-        sgemm_wgmma<SPLIT_BF16X6, OTHER_UNITS>(args, stages, ring);
+        sgemm_wgmma<SPLIT_BF16X6, true>(args, stages, ring);
     else
         sgemm_exact(args, stages, ring);
 }
