@@ -45,7 +45,10 @@ template <int CHOICE> DEVICE void produce(const struct split_args &args, uint8_t
     }
 }
 
-/* ---- the same for a kernel that begins before it knows the choice ---- */
+/*
+ * ---- the same for a kernel that begins before it knows the choice ----
+ * Apart from the loop above on purpose: with this one in its place, products from 2048^3 on took 5 to 12 % longer.
+ */
 
 /* The planes of a piece of work: of its first unit of A and of B, and from one tile of A to the next. */
 struct operands {
