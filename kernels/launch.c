@@ -70,6 +70,7 @@ enum {
     EXTREMES_THREADS = 256,
     REDUCE_ROWS = 128,
     REDUCE_THREADS = 256,
+    REDUCE_SHARED_BYTES = REDUCE_THREADS * 16,
     REDUCE_COLUMNS = REDUCE_THREADS / (REDUCE_ROWS / 4),
     SHARES_FLOATS = 256 * 4 /* of a CTA of simt_shares.cu */
 };
@@ -176,21 +177,15 @@ static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a,
     return launch(shares_kernels[index_of(v)], grid, SHARES_FLOATS / 4, 0, args, stream);
 }
 
-/* `early`: it may start while the product drains. */
-static cudaError_t launch_reduce(struct gemm_args *args, bool early, cudaStream_t stream) {
-    /* splitk_reduce.cu: a block's warps take a column each, or share one where there are many splits. */
+/* Of splitk_reduce.cu: a block's warps take a column each, or share one where there are many splits. */
+static dim3 reduce_grid(const struct gemm_args *args) {
     int columns = args->splits > REDUCE_COLUMNS ? 1 : REDUCE_COLUMNS, groups = (args->n + columns - 1) / columns;
-    dim3 reduce = {(unsigned)((args->m + REDUCE_ROWS - 1) / REDUCE_ROWS),
-                   (unsigned)(groups < MAX_GRID_YZ ? groups : MAX_GRID_YZ), (unsigned)args->batch};
-#ifdef FASTGEMM_HOPPER
-    const struct launch_shape shape = {reduce, REDUCE_THREADS, REDUCE_THREADS * 16, true};
-    const cudaError_t error = early ? launch_overlapping(splitk_reduce, shape, args, stream) : cudaSuccess;
-    if (error != cudaSuccess) cudaGetLastError();
-    if (early) return error;
-#else
-    (void)early;
-#endif
-    return launch((const void *)splitk_reduce, reduce, REDUCE_THREADS, REDUCE_THREADS * 16, args, stream);
+    return (dim3){(unsigned)((args->m + REDUCE_ROWS - 1) / REDUCE_ROWS),
+                  (unsigned)(groups < MAX_GRID_YZ ? groups : MAX_GRID_YZ), (unsigned)args->batch};
+}
+
+static cudaError_t launch_reduce(struct gemm_args *args, cudaStream_t stream) {
+    return launch((const void *)splitk_reduce, reduce_grid(args), REDUCE_THREADS, REDUCE_SHARED_BYTES, args, stream);
 }
 
 /* A look at the operands, the product by what was seen, and the sum of a split. Of scratch the notes come first. */
@@ -209,7 +204,7 @@ static cudaError_t launch_split_mma(const struct gemm_variant *v, enum gemm_load
     if (error != cudaSuccess) return error;
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, batch};
     error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &split, stream);
-    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&split.gemm, false, stream) : error;
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&split.gemm, stream) : error;
 }
 
 /* Both operands packed into scratch, the product of what lies there, and the sum of a split. */
@@ -225,7 +220,7 @@ static cudaError_t launch_packed(const struct gemm_variant *v, enum gemm_loader 
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
     if (error == cudaSuccess)
         error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &product, stream);
-    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product, false, stream) : error;
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product, stream) : error;
 }
 
 static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
@@ -236,7 +231,7 @@ static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader
     cudaError_t error = v->family == FAMILY_SIMT ? launch_simt(v, a, b, args, stream)
                                                  : launch(kernel_of(v, a, b), grid, v->threads,
                                                           gemm_variant_shared_bytes(v, a, b), args, stream);
-    return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, false, stream) : error;
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, stream) : error;
 }
 
 /* Operands that are split as they are read. C is added to sums that are known to be good, so in partial ones. */
@@ -262,7 +257,11 @@ static cudaError_t launch_tf32(const struct gemm_variant *v, enum gemm_loader a,
     args->partial = args->splits > 1 ? sums : NULL;
     args->shares = args->shared_tiles ? sums : NULL;
     cudaError_t error = (cudaError_t)tf32_launch(v, a, b, args, scratch, stream);
-    return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, true, stream) : error;
+    if (error != cudaSuccess || args->splits <= 1) return error;
+    const struct launch_shape reduce = {reduce_grid(args), REDUCE_THREADS, REDUCE_SHARED_BYTES, true};
+    error = launch_overlapping(splitk_reduce, reduce, args, stream);
+    if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
+    return error;
 #else
     (void)v, (void)a, (void)b, (void)args, (void)stream;
     return cudaErrorNotSupported;

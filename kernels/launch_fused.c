@@ -1,4 +1,5 @@
-/* The product; the kernel that looks whether its sums will do, and adds them or multiplies again; one that adds those.
+/*
+ * The product; the kernel that looks whether its sums will do, and adds them or multiplies again; one that adds those.
  */
 #include "launch_fused.h"
 
@@ -37,12 +38,6 @@ static bool describe(CUtensorMap *map, const float *at, int along_k, int64_t row
                            along_k ? &along : &along_rows) == cudaSuccess;
 }
 
-static int log2_of(int value) {
-    int log = 0;
-    while (value >>= 1) log++;
-    return log;
-}
-
 /* Fills everything after b_along_k, for at most FUSED_MOST_CTAS. */
 static void complete(struct fused_args *args, int ctas, void *scratch) {
     const struct gemm_args *gemm = &args->gemm;
@@ -53,7 +48,7 @@ static void complete(struct fused_args *args, int ctas, void *scratch) {
     args->k_blocks = (int)(((int64_t)gemm->k + FUSED_TILE_K - 1) / FUSED_TILE_K);
     args->blocks_per_split = gemm->splits > 1 ? gemm->k_per_split / FUSED_TILE_K : args->k_blocks;
     args->ctas = ctas;
-    args->spread = 25 + log2_of(gemm->k); /* as in split.c */
+    args->spread = split_spread(gemm->k);
     args->seen = (struct split_moments *)scratch;
     args->choice = (uint32_t *)((uint8_t *)scratch + FUSED_SEEN_BYTES);
 }

@@ -42,7 +42,7 @@ static int64_t work_items(const struct gemm_args *g) {
 }
 
 /*
- * Whether the product decides for itself after bands. A launch less is worth more than the quicker loops of the kernel
+ * Whether the product decides for itself after bands. A launch less is worth more than the quicker copies of the kernel
  * that is told where each CTA has one short piece: of 8 units it was (1024^3, 0.038 ms for 0.040), of 64 not (2048^3).
  */
 static bool decides_itself(const struct split_args *args, int ctas) {

@@ -10,6 +10,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "driver.h"
 #include "launch_hopper.h"
 #include "tf32.h"
 #include "tf32_args.h"
@@ -19,9 +20,7 @@
 
 #define DECLARE(name, ...) extern void name##_m(void), name##_k(void), name##_s(void);
 #define ADDRESSES(name, ...)                                                                                           \
-    [VARIANT_##name - FIRST] = {[TF32_A_ALONG_M] = (const void *)name##_m,                                             \
-                                [TF32_A_ALONG_K] = (const void *)name##_k,                                             \
-                                [TF32_A_SHIFTED] = (const void *)name##_s},
+    [VARIANT_##name - FIRST] = {[TF32_A_ALONG_M] = name##_m, [TF32_A_ALONG_K] = name##_k, [TF32_A_SHIFTED] = name##_s},
 GEMM_TF32_WGMMA_VARIANTS(DECLARE)
 extern void tf32_pack(void), tf32_shares(void), splitk_reduce(void);
 
@@ -32,14 +31,14 @@ enum {
 #undef COUNT
     FIRST = VARIANT_sgemm_tf32_wgmma_256x128x32
 };
-static const void *const kernels[KERNELS][TF32_A_COUNT] = {GEMM_TF32_WGMMA_VARIANTS(ADDRESSES)};
+static void (*const kernels[KERNELS][TF32_A_COUNT])(void) = {GEMM_TF32_WGMMA_VARIANTS(ADDRESSES)};
 
 /* What a device needs before the first launch. */
 static cudaError_t load(int device, int *sm_count) {
     struct cudaFuncAttributes attributes;
     cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
     for (int i = 0; i < TF32_A_COUNT * KERNELS && error == cudaSuccess; i++)
-        error = cudaFuncSetAttribute(kernels[i / TF32_A_COUNT][i % TF32_A_COUNT],
+        error = cudaFuncSetAttribute((const void *)kernels[i / TF32_A_COUNT][i % TF32_A_COUNT],
                                      cudaFuncAttributeMaxDynamicSharedMemorySize, TF32_SHARED_BYTES);
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_pack);
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_shares);
@@ -197,29 +196,17 @@ static cudaError_t describe_a(struct tf32_args *args, const struct side *a, int 
     return whole ? describe_quads(&args->a, a, rows) : describe_single_quads(&args->a, a);
 }
 
-static cudaError_t launch(const void *kernel, dim3 grid, int threads, int shared, bool overlaps, void *args,
-                          cudaStream_t stream) {
-    void *argv[] = {args};
-    cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization};
-    attribute.val.programmaticStreamSerializationAllowed = 1;
-    cudaLaunchConfig_t config = {.gridDim = grid,
-                                 .blockDim = {(unsigned)threads, 1, 1},
-                                 .dynamicSmemBytes = (size_t)shared,
-                                 .stream = stream,
-                                 .attrs = &attribute,
-                                 .numAttrs = overlaps ? 1 : 0};
-    return cudaLaunchKernelExC(&config, kernel, argv);
-}
-
 /* Adds up the tiles that the CTAs of a product shared. */
 static cudaError_t add_shares(const struct gemm_variant *v, const struct gemm_args *gemm, cudaStream_t stream) {
     struct tf32_shares_args args = {.gemm = *gemm, .bm = v->bm, .bn = v->bn};
-    const int64_t ctas = v->bm * v->bn / 4 / TF32_SHARES_THREADS;
-    return launch((const void *)tf32_shares, (dim3){(unsigned)ctas, (unsigned)gemm->shared_tiles, 1},
-                  TF32_SHARES_THREADS, 0, true, &args, stream);
+    const struct launch_shape shape = {
+        .grid = {(unsigned)(v->bm * v->bn / 4 / TF32_SHARES_THREADS), (unsigned)gemm->shared_tiles, 1},
+        .threads = TF32_SHARES_THREADS,
+        .overlaps = true};
+    return launch_overlapping(tf32_shares, shape, &args, stream);
 }
 
-static const void *kernel_of(const struct gemm_variant *v, const struct side *a) {
+static void (*kernel_of(const struct gemm_variant *v, const struct side *a))(void) {
     const enum tf32_a way = a->shifted ? TF32_A_SHIFTED : a->operand.along_k ? TF32_A_ALONG_K : TF32_A_ALONG_M;
     return kernels[v - gemm_variants - FIRST][way];
 }
@@ -237,7 +224,7 @@ static unsigned ctas_of(const struct gemm_args *gemm, int sm_count) {
  */
 static bool may_start_early(cudaStream_t stream) {
     enum cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-    const cudaError_t error = cudaStreamIsCapturing(stream, &status);
+    const cudaError_t error = driver_capture_status(stream, &status);
     if (error != cudaSuccess) cudaGetLastError();
     return error == cudaSuccess && status == cudaStreamCaptureStatusNone;
 }
@@ -261,11 +248,13 @@ static cudaError_t run(const struct gemm_variant *v, struct side *a, struct side
     const unsigned copies = (unsigned)(pass.a.tiles + pass.b.tiles);
     const bool early = may_start_early(stream);
     if (error == cudaSuccess && copies)
-        error = launch((const void *)tf32_pack, (dim3){copies, 1, 1}, TF32_PACK_THREADS, TF32_PACK_SHARED_BYTES, early,
-                       &pass, stream);
+        error = launch_overlapping(
+            tf32_pack, (struct launch_shape){{copies, 1, 1}, TF32_PACK_THREADS, TF32_PACK_SHARED_BYTES, early}, &pass,
+            stream);
     if (error != cudaSuccess) return error;
-    error = launch(kernel_of(v, a), (dim3){ctas_of(gemm, sm_count), 1, 1}, THREADS, TF32_SHARED_BYTES,
-                   early || copies > 0, &shifted, stream);
+    const struct launch_shape product = {
+        {ctas_of(gemm, sm_count), 1, 1}, THREADS, TF32_SHARED_BYTES, early || copies > 0};
+    error = launch_overlapping(kernel_of(v, a), product, &shifted, stream);
     return error == cudaSuccess && gemm->shared_tiles ? add_shares(v, gemm, stream) : error;
 }
 

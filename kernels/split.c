@@ -69,10 +69,11 @@ int64_t split_looks_bytes(int m, int n, int k, int batch) {
     return notes_bytes(&args, batch);
 }
 
-static int log2_of(int value) {
-    int log = 0;
-    while (value >>= 1) log++;
-    return log;
+/* The smallest element then keeps a relative error of k 2^-25: half of what a sum of k may lose in fp32. */
+int split_spread(int k) {
+    int spread = 25;
+    while (k >>= 1) spread++;
+    return spread;
 }
 
 static void place(struct split_args *args, enum split_planes first_choice, void *scratch) {
@@ -97,14 +98,13 @@ static void place(struct split_args *args, enum split_planes first_choice, void 
 
 void split_args_place(struct split_args *args, enum split_planes first_choice, void *scratch) {
     measure(args, args->gemm.m, args->gemm.n, args->gemm.k, args->gemm.batch, true);
-    /* The smallest element then keeps a relative error of k 2^-25: half of what a sum of k may lose in fp32. */
-    args->spread = 25 + log2_of(args->gemm.k);
+    args->spread = split_spread(args->gemm.k);
     place(args, first_choice, scratch);
 }
 
 void split_args_place_looks(struct split_args *args, enum split_planes first_choice, void *scratch) {
     measure(args, args->gemm.m, args->gemm.n, args->gemm.k, args->gemm.batch, false);
-    args->spread = 14 + log2_of(args->gemm.k); /* the same, where the low plane is not raised by 2^11 */
+    args->spread = split_spread(args->gemm.k) - SPLIT_LO_SHIFT; /* the low plane is not raised */
     place(args, first_choice, scratch);
     args->planes = NULL;
 }

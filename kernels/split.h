@@ -79,6 +79,9 @@ int64_t split_scratch_bytes(int m, int n, int k, int batch);
 /* The same of what is noted of operands that are not stored as planes. */
 int64_t split_looks_bytes(int m, int n, int k, int batch);
 
+/* log2 of the largest over the smallest element of a row that fp16 planes may hold, where sums have k products. */
+int split_spread(int k);
+
 /* Fills everything after `gemm`, a_along_k and b_along_k, for scratch at this address (a multiple of 256). */
 void split_args_place(struct split_args *args, enum split_planes first_choice, void *scratch);
 

@@ -6,8 +6,8 @@
  * nearest, as cuBLAS has it). For TF32 the instruction wants B in shared memory along k; A may lie along k too, or
  * along m: then it goes through registers. What the copy engine cannot read, and a B along n, a pass brings into
  * scratch before the product: rows along k, of 128 bytes or a multiple, unrounded. Rows are those of op(A), and the
- * columns of op(B). An A along m with an odd leading
- * dimension needs no pass: every fourth of its columns is a tensor that begins at the same place in 16 bytes.
+ * columns of op(B). An A along m with an odd leading dimension needs no pass: every fourth of its columns is a tensor
+ * that begins at the same place in 16 bytes.
  */
 #ifndef FASTGEMM_TF32_H
 #define FASTGEMM_TF32_H

@@ -20,9 +20,7 @@
 
 enum { TF32_ROW_BYTES = 128, TF32_BOX_ROWS = 32, TF32_BOX_BYTES = TF32_BOX_ROWS * TF32_ROW_BYTES };
 
-/*
- * How A comes into shared memory: along k, along m, or along m with an odd leading dimension.
- */
+/* How A comes into shared memory: along k, along m, or along m with an odd leading dimension. */
 enum tf32_a { TF32_A_ALONG_M, TF32_A_ALONG_K, TF32_A_SHIFTED, TF32_A_COUNT };
 
 /*
