@@ -2,6 +2,7 @@
 #include "driver.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <cuda.h>
@@ -36,11 +37,19 @@ static inline void *find(struct entry *entry) {
     return function == &missing ? NULL : function;
 }
 
+/* Whether the thread has a context: the driver calls a question about one that is not there an error. */
+static bool in_context(void) {
+    static struct entry entry = {.name = "cuCtxGetCurrent", .version = 4000};
+    __typeof__(&cuCtxGetCurrent) ask = (__typeof__(&cuCtxGetCurrent))find(&entry);
+    CUcontext current = NULL;
+    return ask && ask(&current) == CUDA_SUCCESS && current;
+}
+
 cudaError_t driver_current_device(int *device) {
     static struct entry entry = {.name = "cuCtxGetDevice", .version = 2000};
     __typeof__(&cuCtxGetDevice) ask = (__typeof__(&cuCtxGetDevice))find(&entry);
     CUdevice answer = 0;
-    if (!ask || ask(&answer) != CUDA_SUCCESS) return cudaGetDevice(device);
+    if (!ask || !in_context() || ask(&answer) != CUDA_SUCCESS) return cudaGetDevice(device);
     *device = answer;
     return cudaSuccess;
 }

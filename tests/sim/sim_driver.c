@@ -2,6 +2,8 @@
  * The few functions of the driver that the library asks the runtime for. As the driver's own, they make no context: a
  * thread's current device has to have one already.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cuda.h>
@@ -14,8 +16,18 @@ static CUresult told(cudaError_t error) {
     return (CUresult)error;
 }
 
+static CUresult current_context(CUcontext *context) {
+    static char any;
+    *context = sim_has_context() ? (CUcontext)(void *)&any : NULL;
+    return CUDA_SUCCESS;
+}
+
+/* Tools name each error of the driver to their user, so the library is not to ask for one. */
 static CUresult current_device(CUdevice *device) {
-    if (!sim_has_context()) return CUDA_ERROR_INVALID_CONTEXT;
+    if (!sim_has_context()) {
+        fputs("simulated GPU: cuCtxGetDevice without a context\n", stderr);
+        abort();
+    }
     *device = sim_current_device();
     return (CUresult)sim_injected_failure("cuCtxGetDevice");
 }
@@ -36,6 +48,7 @@ static const struct {
     const char *name;
     void *function;
 } functions[] = {
+    {"cuCtxGetCurrent", (void *)current_context},
     {"cuCtxGetDevice", (void *)current_device},
     {"cuStreamIsCapturing", (void *)is_capturing},
     {"cuStreamGetId", (void *)stream_id},
