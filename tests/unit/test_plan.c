@@ -252,6 +252,12 @@ static void the_streaming_kernel_takes_a_small_k_and_aligned_columns(void **stat
     toggles.kernel = VARIANT_sgemm_stream_128x128x32;
     p.ldc = p.ldd = 32769;
     assert_forwarded(plan_with(p, toggles, plenty_of_scratch()), REASON_forced_kernel);
+    p.ldc = p.ldd = 32772; /* it could, but other kernels are quicker */
+    assert_routed(plan_with(p, toggles, plenty_of_scratch()));
+    toggles.kernel = -1;
+    struct gemm_plan plan = plan_with(p, toggles, plenty_of_scratch());
+    assert_true(plan.reason != REASON_routed || plan.variant->family != FAMILY_STREAM);
+    toggles.kernel = VARIANT_sgemm_stream_128x128x32;
     assert_forwarded(plan_with(problem_of(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 33), toggles, plenty_of_scratch()),
                      REASON_forced_kernel);
 }
