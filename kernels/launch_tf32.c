@@ -16,6 +16,8 @@
 #include "tf32_args.h"
 #include "tf32_pack.h"
 #include "tf32_place.h"
+#include "split.h"
+#include "tf32_second.h"
 #include "tf32_shares.h"
 
 #define DECLARE(name, ...) extern void name##_m(void), name##_k(void), name##_s(void);
@@ -23,8 +25,10 @@
     [VARIANT_##name - FIRST] = {[TF32_A_ALONG_M] = name##_m, [TF32_A_ALONG_K] = name##_k, [TF32_A_SHIFTED] = name##_s},
 GEMM_TF32_WGMMA_VARIANTS(DECLARE)
 extern void tf32_pack(void), tf32_shares(void), splitk_reduce(void);
+extern void tf32_pack_second(void), sgemm_tf32_second_m(void), sgemm_tf32_second_k(void);
 
-enum { THREADS = 384 };
+enum { THREADS = 384, SECOND_RASTER = 8 };
+static const struct gemm_variant *const SECOND = &gemm_variants[VARIANT_sgemm_tf32_wgmma_256x128x32];
 enum {
 #define COUNT(...) +1
     KERNELS = 0 GEMM_TF32_WGMMA_VARIANTS(COUNT),
@@ -264,4 +268,65 @@ int tf32_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gem
     cudaError_t error = run(variant, &side_a, &side_b, gemm, scratch, stream);
     if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
     return error;
+}
+
+/* ---- behind a product that may have been done (split.h) ---- */
+
+/* As the product before it reads it: no tensors of shifted rows. */
+static struct side second_side(const struct gemm_args *g, enum gemm_loader loader, bool a) {
+    struct side side = side_of(SECOND, g, loader, a);
+    side.operand.shifts = side.shifted = false;
+    side.packed = tf32_packed(&side.operand, a);
+    return side;
+}
+
+int64_t tf32_second_operand_bytes(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *gemm) {
+    const struct side side_a = second_side(gemm, a, true), side_b = second_side(gemm, b, false);
+    return packed_bytes(&side_a) + packed_bytes(&side_b);
+}
+
+static cudaError_t load_second(int device, int *sm_count) {
+    struct cudaFuncAttributes attributes;
+    void (*const products[])(void) = {sgemm_tf32_second_m, sgemm_tf32_second_k};
+    cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
+    for (int i = 0; i < 2 && error == cudaSuccess; i++)
+        error = cudaFuncSetAttribute((const void *)products[i], cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                     TF32_SHARED_BYTES);
+    return error == cudaSuccess ? cudaFuncGetAttributes(&attributes, (const void *)tf32_pack_second) : error;
+}
+
+int tf32_second_prepare(struct tf32_second *second, enum gemm_loader loader_a, enum gemm_loader loader_b,
+                        const struct gemm_args *gemm, const uint32_t *choice, void *scratch) {
+    enum { PACKS_PER_SM = 4 };
+    static atomic_int known[LAUNCH_DEVICES];
+    struct side a = second_side(gemm, loader_a, true), b = second_side(gemm, loader_b, false);
+    struct tf32_args *const args = &second->product.of_all;
+    struct tf32_pack_args pass = {.a = {.tiles = 0}};
+    float *const behind = (float *)((char *)scratch + packed_bytes(&a));
+    int sm_count = 0;
+    cudaError_t error = launch_make_ready(known, load_second, &sm_count);
+    if (a.packed) pass.a = pack(&a, scratch);
+    if (b.packed) pass.b = pack(&b, behind);
+    args->gemm = *gemm;
+    args->gemm.raster = gemm->tiles_m < SECOND_RASTER ? gemm->tiles_m : SECOND_RASTER;
+    args->walk = tf32_walk_of(&args->gemm);
+    args->a_step = a.operand.stride != 0;
+    args->b_step = b.operand.stride != 0;
+    if (error == cudaSuccess) error = describe_a(args, &a, SPLIT_TILE_M);
+    if (error == cudaSuccess) error = describe_rows(&args->b, &b, SPLIT_TILE_N);
+    const unsigned copies = (unsigned)(pass.a.tiles + pass.b.tiles), most = (unsigned)(PACKS_PER_SM * sm_count);
+    second->pass = (struct tf32_pack_second_args){.of_all = pass, .choice = choice};
+    second->product.choice = choice;
+    second->kernel = a.operand.along_k ? sgemm_tf32_second_k : sgemm_tf32_second_m;
+    second->copiers = copies < most ? copies : most;
+    second->ctas = ctas_of(gemm, sm_count);
+    return error;
+}
+
+int tf32_second_launch(struct tf32_second *second, void *stream) {
+    const struct launch_shape pass = {{second->copiers, 1, 1}, TF32_PACK_THREADS, TF32_PACK_SHARED_BYTES, true};
+    const struct launch_shape product = {{second->ctas, 1, 1}, THREADS, TF32_SHARED_BYTES, true};
+    cudaError_t error = cudaSuccess;
+    if (second->copiers) error = launch_overlapping(tf32_pack_second, pass, &second->pass, stream);
+    return error == cudaSuccess ? launch_overlapping(second->kernel, product, &second->product, stream) : error;
 }

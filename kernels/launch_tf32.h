@@ -5,6 +5,7 @@
 #define FASTGEMM_LAUNCH_TF32_H
 
 #include "gemm_args.h"
+#include "tf32_second.h"
 #include "variants.h"
 
 /*
@@ -18,5 +19,15 @@ int tf32_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gem
 /* Bytes at the start of scratch for the operands of this product. */
 int64_t tf32_launch_operand_bytes(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b,
                                   const struct gemm_args *gemm);
+
+/*
+ * The same behind a product by SPLIT_TILE_* that has done the work unless the device chose SPLIT_TF32: `choice`, on the
+ * device, is read when the kernels run. Partial sums go where that product's would. Made ready, with operands into
+ * `scratch` where they have to be; launched.
+ */
+int tf32_second_prepare(struct tf32_second *second, enum gemm_loader a, enum gemm_loader b,
+                        const struct gemm_args *gemm, const uint32_t *choice, void *scratch);
+int tf32_second_launch(struct tf32_second *second, void *stream);
+int64_t tf32_second_operand_bytes(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *gemm);
 
 #endif

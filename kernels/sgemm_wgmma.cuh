@@ -206,11 +206,6 @@ DEVICE void multiply(float (&acc)[2][64], const struct work &w, const uint8_t *s
     }
 }
 
-/* Nothing that follows from these is worked out before here: the main loop has no registers to keep it in. */
-DEVICE void keep_below(int *place, struct work *w) {
-    asm volatile("" : "+r"(*place), "+r"(w->tile_m), "+r"(w->tile_n), "+r"(w->split), "+r"(w->batch));
-}
-
 template <int CHOICE>
 DEVICE void consume(const struct split_args &args, const uint8_t *stages, struct ring ring, int warpgroup, int thread) {
     const int count = work_count(args);

@@ -63,6 +63,14 @@ int64_t split_scratch_bytes(int m, int n, int k, int batch) {
     return notes_bytes(&args, batch) + units * SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES;
 }
 
+int64_t split_one_scratch_bytes(int m, int n, int k, int batch, int64_t operands) {
+    struct split_args args;
+    measure(&args, m, n, k, batch, true);
+    const int64_t planes = (int64_t)batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units * SPLIT_PLANE_BYTES;
+    const int64_t most = round_up(planes > operands ? planes : operands, SCRATCH_ALIGN);
+    return notes_bytes(&args, batch) + most;
+}
+
 int64_t split_looks_bytes(int m, int n, int k, int batch) {
     struct split_args args;
     measure(&args, m, n, k, batch, false);
@@ -80,7 +88,8 @@ static void place(struct split_args *args, enum split_planes first_choice, void 
     const struct gemm_args *gemm = &args->gemm;
     uint8_t *at = scratch;
     /* Of a short sum as much is owed as of a single product: only three planes hold every bit. */
-    args->first_choice = gemm->k < LEAST_FP16_K ? SPLIT_BF16X6 : first_choice;
+    args->first_choice = first_choice != SPLIT_FP16X1 && gemm->k < LEAST_FP16_K ? SPLIT_BF16X6 : first_choice;
+    if (first_choice == SPLIT_FP16X1) args->spread = SPLIT_ONE_SPREAD;
     args->choice = (uint32_t *)at;
     args->taken = args->choice + 1;
     args->written = args->choice + 2;
@@ -88,6 +97,7 @@ static void place(struct split_args *args, enum split_planes first_choice, void 
     args->done = (uint32_t *)at;
     at += done_bytes(args, gemm->batch);
     args->moments = (struct split_moments *)at;
+    args->notes = args->band_ctas ? (struct split_notes *)at : (struct split_notes *)(args->choice + 4);
     at += moments_bytes(args, gemm->batch);
     args->extremes = (uint32_t *)at;
     at += extremes_bytes(args, gemm->batch);

@@ -5,6 +5,7 @@
  * Rows of op(A) and columns of op(B) are both "rows" here: first the rows of A, padded to whole CTA tiles, then those
  * of B. A row is scaled by a power of two, so that its largest element lies in [2^14, 2^15), and split into planes:
  *
+ *   fp16x1  x = hi, 11 bits as TF32   fp16, one product, for callers who allow TF32; else TF32 itself (split_notes)
  *   fp16x3  x = hi + lo / 2^11        fp16, three products; needs rows of moderate spread
  *   bf16x6  x = top + mid + low       bf16, six products; takes any row
  *   exact   floats, unscaled          multiplied in fp64: the rounded result is the best there is. For products whose
@@ -34,6 +35,9 @@ enum {
         3 * SPLIT_MAX_PLANES * 3 * SPLIT_PLANE_BYTES + 1024, /* three stages of three units, and a pad */
     SPLIT_PLANES_SHARED_BYTES = 2 * SPLIT_EXACT_BYTES,       /* of split_planes: two units of floats */
     SPLIT_LO_SHIFT = 11,
+    SPLIT_ONE_SPREAD = 28, /* from 2^14 down to the smallest normal fp16 */
+    SPLIT_SLICE_K = 64,    /* of fp16x1: k over which rows' solid elements are counted, */
+    SPLIT_SOLID = 6,       /* those within so many exponents of the row's largest */
     SPLIT_SHORT_K = 512,   /* below, a sum may owe all it is to one product */
     SPLIT_BAND_CTAS = 512, /* at most */
     SPLIT_BAND_K = 512     /* up to here a band has 16 rows, beyond 8 */
@@ -48,8 +52,26 @@ struct split_moments {
     int rows, dominated, wide;
 };
 
-/* How the operands are multiplied, decided on the device: a later one takes all that an earlier one does. */
-enum split_planes { SPLIT_FP16X3, SPLIT_BF16X6, SPLIT_EXACT };
+/*
+ * How the operands are multiplied, decided on the device: a later one takes all that an earlier one does. For callers
+ * who allow TF32 it is one of the last two.
+ */
+enum split_planes { SPLIT_FP16X3, SPLIT_BF16X6, SPLIT_EXACT, SPLIT_FP16X1, SPLIT_TF32 };
+
+/*
+ * What decides about fp16x1, over some rows of op(A) and columns of op(B). Elements that are normal fp16, once their
+ * row is scaled, are as accurate as TF32's; smaller ones are off by up to 2^-39 of the row's largest. A few such there
+ * are in any large matrix with numbers around zero. They do no harm where every row meets every column in large
+ * elements: count, over the same SPLIT_SLICE_K k, the solid elements of each row, within 2^-7 of its largest. If the
+ * fewest of a row of A and the fewest of a column of B are more than the slice together, then for each pair there is a
+ * k at which both are solid. So |A||B| is nowhere below 2^-14 of both largest elements' product, of which the small
+ * ones spoil 2^-38 for each k: k 2^-24 of |A||B|, no more than fp32 sums of k products may be off.
+ */
+struct split_notes {
+    uint32_t hopeless;   /* an infinity, a NaN, or rows that are subnormal or obviously wide: TF32 */
+    uint32_t wide;       /* rows with elements that are no normal fp16 */
+    uint32_t lacking[2]; /* of A, of B: most elements of the slice that are not solid */
+};
 
 struct split_args {
     struct gemm_args gemm;
@@ -70,11 +92,15 @@ struct split_args {
      * wide for fp16 does not decide for the whole: it is negative here.
      */
     float *inverse_scales;
-    uint8_t *planes; /* [batch][row / 128][k / 32][plane][8 KB] */
+    uint8_t *planes;           /* [batch][row / 128][k / 32][plane][8 KB] */
+    struct split_notes *notes; /* of fp16x1: one, or one for each CTA of bands */
 };
 
 /* Scratch of a product, in bytes, a multiple of 256; `args.gemm` needs m, n, k and batch only. */
 int64_t split_scratch_bytes(int m, int n, int k, int batch);
+
+/* The same of fp16x1: in place of planes there may be so many bytes of TF32 operands. */
+int64_t split_one_scratch_bytes(int m, int n, int k, int batch, int64_t operands);
 
 /* The same of what is noted of operands that are not stored as planes. */
 int64_t split_looks_bytes(int m, int n, int k, int batch);

@@ -35,6 +35,11 @@ DEVICE struct work work_item(const struct split_args &args, int index) {
     return w;
 }
 
+/* Nothing that follows from these is worked out before here: the main loop has no registers to keep it in. */
+DEVICE void keep_below(int *place, struct work *w) {
+    asm volatile("" : "+r"(*place), "+r"(w->tile_m), "+r"(w->tile_n), "+r"(w->split), "+r"(w->batch));
+}
+
 DEVICE void init_ring(const struct ring &ring) {
     for (int i = 0; i < MOST_STAGES; i++) {
         mbarrier_init(ring.full + i, 1);

@@ -176,7 +176,7 @@ template <int PLANES> DEVICE void store_pieces(uint8_t *at, float (&x)[8]) {
         uint32_t word[4];
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            word[i] = PLANES == 2 ? split_fp16(&x[2 * i], &x[2 * i + 1]) : split_bf16(&x[2 * i], &x[2 * i + 1]);
+            word[i] = PLANES <= 2 ? split_fp16(&x[2 * i], &x[2 * i + 1]) : split_bf16(&x[2 * i], &x[2 * i + 1]);
         *(uint4 *)(at + plane * SPLIT_PLANE_BYTES) = make_uint4(word[0], word[1], word[2], word[3]);
     }
 }

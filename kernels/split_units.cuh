@@ -11,7 +11,11 @@ static const int UNIT_THREADS = 256; /* the first of a CTA work on units */
 
 /* Among these. */
 DEVICE void sync_unit_threads(void) {
+#ifdef FASTGEMM_SIM /* kernels of 256 threads alone */
+    __syncthreads();
+#else
     asm volatile("barrier.sync 1, 256;" ::: "memory");
+#endif
 }
 
 /* 128 rows of 32 k, and whose they are. */
@@ -55,7 +59,8 @@ DEVICE void load_piece_of(float (&x)[8], const struct split_args &args, const st
     load_eight(x, r, u.k_unit * SPLIT_UNIT_K + 8 * piece_in_unit(u, i), args.gemm.k, vector);
 }
 
-/* A unit's planes, by way of shared memory. */
+/* A unit's planes, two or three if it is wide, or else ONE, by way of shared memory. */
+template <bool ONE = false>
 DEVICE void write_unit(const struct split_args &args, uint8_t *image, int index, bool wide) {
     const struct unit u = unit_of(args, index);
     const float *inverse = args.inverse_scales + (int64_t)u.batch * args.rows + u.first_row;
@@ -71,10 +76,10 @@ DEVICE void write_unit(const struct split_args &args, uint8_t *image, int index,
         if (wide)
             store_pieces<3>(at, x);
         else
-            store_pieces<2>(at, x);
+            store_pieces<ONE ? 1 : 2>(at, x);
     }
     sync_unit_threads();
-    const int bytes = (wide ? 3 : 2) * SPLIT_PLANE_BYTES;
+    const int bytes = (wide ? 3 : ONE ? 1 : 2) * SPLIT_PLANE_BYTES;
     uint8_t *out = place_of_unit(args, u, bytes);
     for (int at = threadIdx.x * 16; at < bytes; at += UNIT_THREADS * 16)
         *(uint4 *)(out + at) = *(const uint4 *)(image + at);

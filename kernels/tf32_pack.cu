@@ -3,6 +3,7 @@
  * rows, and shifts what lies along k to addresses that the copy engine takes.
  */
 #include "ptx_grid.cuh"
+#include "split.h"
 #include "tf32_pack.h"
 
 static const int ROWS = TF32_PACK_ROWS, DEPTH = TF32_PACK_K, THREADS = TF32_PACK_THREADS;
@@ -71,12 +72,11 @@ DEVICE void turn_tile(const struct tf32_copy &copy, const float *from, float *to
     }
 }
 
-KERNEL_OF(struct tf32_pack_args, tf32_pack, THREADS, 6) {
-    grid_wait();
-    grid_launch_next();
-    const bool second = (int)blockIdx.x >= args.a.tiles;
+/* A tile of A, or of B, which are counted behind those of A. */
+DEVICE void pack_tile(const struct tf32_pack_args &args, int of_both) {
+    const bool second = of_both >= args.a.tiles;
     const struct tf32_copy &copy = second ? args.b : args.a;
-    const int index = blockIdx.x - (second ? args.a.tiles : 0), per_matrix = copy.row_tiles * copy.k_tiles;
+    const int index = of_both - (second ? args.a.tiles : 0), per_matrix = copy.row_tiles * copy.k_tiles;
     const int matrix = index / per_matrix, inside = index - matrix * per_matrix;
     /* Along the contiguous side first. */
     const int fast = copy.along_k ? copy.k_tiles : copy.row_tiles, slow = inside / fast;
@@ -88,4 +88,21 @@ KERNEL_OF(struct tf32_pack_args, tf32_pack, THREADS, 6) {
         shift_tile(copy, from, to, copy.rows - row, copy.k - k);
     else
         turn_tile(copy, from, to, copy.rows - row, copy.k - k);
+}
+
+KERNEL_OF(struct tf32_pack_args, tf32_pack, THREADS, 6) {
+    grid_wait();
+    grid_launch_next();
+    pack_tile(args, blockIdx.x);
+}
+
+/* The same if the device chose TF32, and then by CTAs that stay. */
+KERNEL_OF(struct tf32_pack_second_args, tf32_pack_second, THREADS, 4) {
+    grid_wait();
+    grid_launch_next();
+    if (*args.choice != SPLIT_TF32) return;
+    for (int tile = blockIdx.x; tile < args.of_all.a.tiles + args.of_all.b.tiles; tile += gridDim.x) {
+        pack_tile(args.of_all, tile);
+        __syncthreads();
+    }
 }

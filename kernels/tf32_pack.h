@@ -26,4 +26,10 @@ struct tf32_pack_args {
     struct tf32_copy a, b;
 };
 
+/* The same for a product that is only run if the device chooses so (split.h). */
+struct tf32_pack_second_args {
+    struct tf32_pack_args of_all;
+    const uint32_t *choice; /* enum split_planes */
+};
+
 #endif

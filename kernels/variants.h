@@ -46,7 +46,8 @@
 /* One kernel for each of these, whatever the loaders: passes before it bring any layout into planes (split.h). */
 #define GEMM_SPLIT_VARIANTS(VARIANT)                                                                                   \
     VARIANT(sgemm_fp16x3_wgmma_256x128x64, FP16X3, FP32, 90, 256, 128, 64, 8, 16, 4, 384, 1, 1)                        \
-    VARIANT(sgemm_bf16x6_wgmma_256x128x64, BF16X6, FP32, 90, 256, 128, 64, 8, 16, 3, 384, 1, 1)
+    VARIANT(sgemm_bf16x6_wgmma_256x128x64, BF16X6, FP32, 90, 256, 128, 64, 8, 16, 3, 384, 1, 1)                        \
+    VARIANT(sgemm_fp16x1_wgmma_256x128x64, FP16X1, TF32, 90, 256, 128, 64, 8, 16, 9, 384, 1, 1)
 
 /* Split in registers: four kernels for all of these, by the order that each operand lies in. */
 #define GEMM_SPLIT_MMA_VARIANTS(VARIANT)                                                                               \
@@ -79,6 +80,7 @@
  *   STREAM  fp32 FFMA for a small K, which stays in shared memory
  *   FP16X3  three products of fp16 planes where the operands allow it, else as BF16X6: the device decides
  *   BF16X6  six products of bf16 planes
+ *   FP16X1  one product of scaled fp16 planes where the operands allow it, else as TF32_WGMMA: the device decides
  *   FP16X3_MMA, BF16X6_MMA  the same by warps (mma.sync), split in registers
  *   FUSED   three products of fp16 planes, scaled and split in shared memory; else, the device decides, bf16 or fp64
  *   TF32_MMA    TF32 tensor cores, by warps (mma.sync)
@@ -90,6 +92,7 @@ enum gemm_family {
     FAMILY_STREAM,
     FAMILY_FP16X3,
     FAMILY_BF16X6,
+    FAMILY_FP16X1,
     FAMILY_FP16X3_MMA,
     FAMILY_BF16X6_MMA,
     FAMILY_FUSED,
@@ -158,7 +161,7 @@ extern const struct gemm_variant gemm_variants[VARIANT_COUNT];
 
 /* Whether the operands are split into planes in scratch first. Runs on 9.0 alone, by sm_90a code. */
 static inline int gemm_family_splits(enum gemm_family family) {
-    return family == FAMILY_FP16X3 || family == FAMILY_BF16X6;
+    return family == FAMILY_FP16X3 || family == FAMILY_BF16X6 || family == FAMILY_FP16X1;
 }
 
 /* Whether they are split in registers instead, but for a look at how large they are (split.h), noted in scratch. */

@@ -84,11 +84,14 @@ int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_varia
         if (split_k == 1 && p->beta != SCALAR_ZERO) sums = partial_bytes(p);
         return __builtin_add_overflow(FUSED_SCRATCH_BYTES, sums, &total) ? INT64_MAX : total;
     }
-    const bool looks = gemm_family_split_mma(v->family);
+    const bool looks = gemm_family_split_mma(v->family), one = v->family == FAMILY_FP16X1;
     if (!gemm_family_splits(v->family) && !looks) return sums;
     double rows = (double)p->m + (double)p->n + SPLIT_TILE_M + SPLIT_TILE_N;
     if (rows > INT32_MAX || rows * ((double)p->k + SPLIT_UNIT_K) * (double)p->batch > 0x1p50) return INT64_MAX;
+    const int64_t operands = one ? tf32_operand_bytes(p, v) : 0; /* of the second road */
+    if (operands == INT64_MAX) return INT64_MAX;
     int64_t notes = (looks ? split_looks_bytes : split_scratch_bytes)((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
+    if (one) notes = split_one_scratch_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch, operands);
     return __builtin_add_overflow(notes, sums, &total) ? INT64_MAX : total;
 }
 
@@ -183,6 +186,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (gemm_family_split_mma(v->family)) return split_mma_efficiency(v, d);
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
+    if (v->family == FAMILY_FP16X1) return 11;
     if (v->family == FAMILY_FUSED) return fused_efficiency(p);
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
     if (v->family == FAMILY_STREAM) return v->threads < 256 ? 0.55 : 0.78;
@@ -210,7 +214,7 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
     const bool looks = gemm_family_split_mma(v->family);
     if (!gemm_family_splits(v->family) && !looks) return 0;
     if (looks) return LOOKS_S + 4 * elements / (0.75 * d->dram_bytes_per_s);
-    double bytes = 8 + (v->family == FAMILY_FP16X3 ? 4 : 6);
+    const double bytes = 8 + (v->family == FAMILY_FP16X1 ? 2 : v->family == FAMILY_FP16X3 ? 4 : 6);
     return PASSES_S + bytes * elements / (0.75 * d->dram_bytes_per_s);
 }
 

@@ -182,7 +182,8 @@ static void consider_splits(const struct search *s, int least, int most) {
 /* A long sum of a tensor core's short ones is no better than one in fp32: cuBLAS, which splits it, would be. */
 static int least_splits(const struct gemm_problem *p, const struct gemm_variant *v) {
     const int most = v->family == FAMILY_FUSED ? MAX_SLICE_FUSED : MAX_SLICE;
-    const bool sums = gemm_family_splits(v->family) || gemm_family_split_mma(v->family) || v->family == FAMILY_FUSED;
+    const bool planes = gemm_family_splits(v->family) && v->contract == CONTRACT_FP32;
+    const bool sums = planes || gemm_family_split_mma(v->family) || v->family == FAMILY_FUSED;
     int64_t least = sums ? ceil_div(p->k, most) : 1;
     return least < INT32_MAX ? (int)least : INT32_MAX;
 }
@@ -227,6 +228,7 @@ static bool find_part(struct search *s, const struct gemm_problem *p, const stru
 static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
     /* Where cuBLAS may use TF32, no fp32 kernel is a match for it. */
     if (p->cublas_tf32 && v->contract != CONTRACT_TF32) return false;
+    if (v->family == FAMILY_FP16X1) return false; /* its routes are not measured yet */
     /* Sectors that two of its warps share leave the L2 cache before both have written: slow (measured). */
     if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
     /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */

@@ -19,7 +19,7 @@ static struct tf32_operand a_of(const struct gemm_problem *p, const struct gemm_
                                  .stride = p->stride_a,
                                  .along_k = p->op_a == GEMM_OP_T,
                                  .align = p->align_a,
-                                 .shifts = tf32_shifts(p->n, v->bn)};
+                                 .shifts = v->family == FAMILY_TF32_WGMMA && tf32_shifts(p->n, v->bn)};
 }
 
 bool tf32_shifted_a(const struct gemm_problem *p, const struct gemm_variant *v) {

@@ -166,6 +166,9 @@ template <class TO, class FROM> static inline TO sim_bits(FROM from) {
     memcpy(&to, &from, sizeof to);
     return to;
 }
+static inline int __popc(unsigned x) {
+    return __builtin_popcount(x);
+}
 static inline unsigned __float_as_uint(float f) {
     return sim_bits<unsigned>(f);
 }

@@ -192,6 +192,7 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     case FAMILY_STREAM: /* B's tile and each warp's 32 rows of A, twice, and the epilogue's strips */
         bytes = (wide)v->bk * 2 * (v->bn + (b == LOAD_K4 ? 4 : 0) + v->bm) * 4 + (wide)v->bm / 32 * 8 * 48 * 4;
         break;
+    case FAMILY_FP16X1: /* nine stages of one plane: as many bytes */
     case FAMILY_FP16X3: /* four stages of two planes, but the two families share a kernel */
     case FAMILY_BF16X6: /* three stages of three planes of 384 rows, 32 k each; a pad for alignment */
         bytes = 3 * 3 * 384 * 32 * 2 + 1024;
@@ -231,8 +232,8 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     enum gemm_loader a = loader_a(p), b = loader_b(p);
     if (p->m < 1 || p->n < 1 || p->k < 1 || p->batch < 1) return "nothing to do";
     if (q->device.arch < v->min_arch) return "architecture";
-    const bool hopper = v->family == FAMILY_FP16X3 || v->family == FAMILY_BF16X6 || v->family == FAMILY_FUSED ||
-                        v->family == FAMILY_TF32_WGMMA;
+    const bool hopper = v->family == FAMILY_FP16X3 || v->family == FAMILY_BF16X6 || v->family == FAMILY_FP16X1 ||
+                        v->family == FAMILY_FUSED || v->family == FAMILY_TF32_WGMMA;
     if (hopper && !q->device.wgmma) return "sm_90a code";
     if ((hopper || gemm_family_split_mma(v->family)) && p->batch > 65535) return "grid z";
     if (v->family == FAMILY_TF32_PACKED &&
@@ -278,13 +279,16 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
         return (up(p->m, 256) * (all_a ? p->batch : 1) + up(p->n, 256) * (all_b ? p->batch : 1)) * 256 * up(p->k, 32) *
                32 * 4;
     }
-    if (v->family != FAMILY_TF32_WGMMA) return 0;
-    const bool shifted = p->op_a == GEMM_OP_N && p->lda % 8 == 1 && p->k >= 4 && p->n <= 5000 && v->bn >= 128 &&
-                         p->stride_a >= 0 && p->stride_a < INT64_C(1) << 34 && p->lda < INT64_C(1) << 34;
+    if (v->family != FAMILY_TF32_WGMMA && v->family != FAMILY_FP16X1) return 0;
+    const bool shifted = v->family == FAMILY_TF32_WGMMA && p->op_a == GEMM_OP_N && p->lda % 8 == 1 && p->k >= 4 &&
+                         p->n <= 5000 && v->bn >= 128 && p->stride_a >= 0 && p->stride_a < INT64_C(1) << 34 &&
+                         p->lda < INT64_C(1) << 34;
     if (!copied_in_vectors(p->lda, p->stride_a, p->batch, p->align_a) && !shifted)
         bytes += packed(p->m, p->k, p->stride_a ? p->batch : 1);
     if (p->op_b == GEMM_OP_T || !copied_in_vectors(p->ldb, p->stride_b, p->batch, p->align_b))
         bytes += packed(p->n, p->k, p->stride_b ? p->batch : 1);
+    if (v->family == FAMILY_FP16X1) /* its planes, or what TF32 packs in their place */
+        return split_one_scratch_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch, (int64_t)bytes);
     return bytes;
 }
 
@@ -295,8 +299,7 @@ static const char *objection_to_chunks(const struct gemm_plan *plan, const struc
     if (!gemm_family_splits(plan->variant->family)) return "chunks without planes";
     if (chunk < 1 || chunk > k || chunk % plan->variant->bk) return "size of a chunk";
     if (up(k, chunk) > 64) return "number of chunks";
-    int64_t room = q->limits.planes_bytes -
-                   split_scratch_bytes((int)q->problem.m, (int)q->problem.n, (int)k, (int)q->problem.batch);
+    const wide room = q->limits.planes_bytes - operand_bytes(plan->variant, &q->problem);
     return room >= 0 && settings[q->settings].split_k ? "chunks where there is room" : NULL;
 }
 

@@ -45,13 +45,31 @@ static void check(int m, int n, int k, int batch) {
     assert_int_equal(end % 256, 0);
 }
 
+/* One plane, or what takes its place; notes that lie on no other part, apart from moments, of which there are none. */
+static void check_one(int m, int n, int k, int batch) {
+    struct split_args args = {.gemm = {.m = m, .n = n, .k = k, .batch = batch}};
+    split_args_place(&args, SPLIT_FP16X1, SCRATCH);
+    const uint8_t *notes = (uint8_t *)args.notes;
+    assert_int_equal(args.first_choice, SPLIT_FP16X1);
+    assert_int_equal(args.spread, 28);
+    assert_true(notes >= SCRATCH + sizeof *args.choice);
+    assert_true(notes + sizeof *args.notes * (size_t)(args.band_ctas ? args.band_ctas : 1) <=
+                (args.band_ctas ? (uint8_t *)args.extremes : (uint8_t *)args.done));
+    const int64_t before = args.planes - SCRATCH;
+    const int64_t planes = (int64_t)args.rows / SPLIT_UNIT_ROWS * args.k_units * batch * SPLIT_PLANE_BYTES;
+    assert_int_equal(split_one_scratch_bytes(m, n, k, batch, 0), before + planes);
+    assert_int_equal(split_one_scratch_bytes(m, n, k, batch, planes + 1), before + planes + 256);
+}
+
 static void parts_follow_each_other(void **state) {
     (void)state;
     static const int sizes[] = {1, 31, 32, 33, 127, 128, 129, 255, 256, 257, 2949, 4096, 50257};
     enum { COUNT = sizeof sizes / sizeof *sizes };
     for (int i = 0; i < COUNT * COUNT * COUNT; i++)
-        for (int batch = 1; batch < 8; batch += 3)
+        for (int batch = 1; batch < 8; batch += 3) {
             check(sizes[i % COUNT], sizes[i / COUNT % COUNT], sizes[i / COUNT / COUNT], batch);
+            check_one(sizes[i % COUNT], sizes[i / COUNT % COUNT], sizes[i / COUNT / COUNT], batch);
+        }
     check(256, 256, 524288, 1);
     check(1, 1, INT32_MAX - 4096, 1);
 }
