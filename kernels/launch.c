@@ -2,6 +2,7 @@
 #include "launch.h"
 
 #include "driver.h"
+#include "fp16_fragments.h"
 #include "split.h"
 #include "tf32_fragments.h"
 
@@ -35,12 +36,14 @@ GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
 GEMM_SPLIT_MMA_PAIRS(DECLARE, sgemm_split_mma_128x128x16)
 #define PACKED(name, ...) extern void name(void);
 GEMM_TF32_PACKED_VARIANTS(PACKED)
+GEMM_FP16X1_MMA_VARIANTS(PACKED)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef STREAM_PAIRS
 #undef SHARES
 #undef PACKED
-extern void splitk_reduce(void), split_extremes(void), split_choose(void), tf32_fragments(void);
+extern void splitk_reduce(void), split_extremes(void), split_choose(void), tf32_fragments(void),
+    split_one_extremes(void), split_one_choose(void), fp16_fragments(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define ALL_PAIRS(name, ...)    [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
@@ -49,7 +52,8 @@ static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define PACKED(name, ...)       [VARIANT_##name] = {{(const void *)name}},
 #define SPLIT_MMA(name, ...)    [VARIANT_##name] = {GEMM_SPLIT_MMA_PAIRS(ADDRESS, sgemm_split_mma_128x128x16)},
     GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS) GEMM_STREAM_VARIANTS(STREAM_PAIRS)
-        GEMM_TF32_MMA_VARIANTS(ALL_PAIRS) GEMM_TF32_PACKED_VARIANTS(PACKED) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
+        GEMM_TF32_MMA_VARIANTS(ALL_PAIRS) GEMM_TF32_PACKED_VARIANTS(PACKED) GEMM_FP16X1_MMA_VARIANTS(PACKED)
+            GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef STREAM_PAIRS
@@ -82,14 +86,15 @@ static int index_of(const struct gemm_variant *variant) {
 
 static const void *kernel_of(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     const bool any = gemm_family_split_mma(v->family); /* alignment */
-    if (v->family == FAMILY_TF32_PACKED) return kernels[index_of(v)][0][0];
+    if (gemm_family_packed(v->family)) return kernels[index_of(v)][0][0];
     return kernels[index_of(v)][any && a == LOAD_MN16 ? LOAD_MN4 : a][any && b == LOAD_MN16 ? LOAD_MN4 : b];
 }
 
 /* Loads what a launch needs. This may be the first call in a process that is capturing: loading is no part of that. */
 static cudaError_t load(const struct gemm_variant *v, const void *kernel, int shared_bytes) {
     const void *shares = shares_kernels[index_of(v)];
-    const bool looks = gemm_family_split_mma(v->family), packs = v->family == FAMILY_TF32_PACKED;
+    const bool scales = v->family == FAMILY_FP16X1_MMA, packs = v->family == FAMILY_TF32_PACKED;
+    const bool looks = gemm_family_split_mma(v->family);
     enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     struct cudaFuncAttributes attributes;
     cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
@@ -98,6 +103,9 @@ static cudaError_t load(const struct gemm_variant *v, const void *kernel, int sh
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)splitk_reduce);
     if (error == cudaSuccess && looks) error = cudaFuncGetAttributes(&attributes, (const void *)split_extremes);
     if (error == cudaSuccess && looks) error = cudaFuncGetAttributes(&attributes, (const void *)split_choose);
+    if (error == cudaSuccess && scales) error = cudaFuncGetAttributes(&attributes, (const void *)split_one_extremes);
+    if (error == cudaSuccess && scales) error = cudaFuncGetAttributes(&attributes, (const void *)split_one_choose);
+    if (error == cudaSuccess && scales) error = cudaFuncGetAttributes(&attributes, (const void *)fp16_fragments);
     if (error == cudaSuccess && packs) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_fragments);
     if (error == cudaSuccess && shares) error = cudaFuncGetAttributes(&attributes, shares);
     cudaThreadExchangeStreamCaptureMode(&mode);
@@ -190,6 +198,15 @@ static cudaError_t launch_reduce(struct gemm_args *args, cudaStream_t stream) {
     return launch((const void *)splitk_reduce, reduce_grid(args), REDUCE_THREADS, REDUCE_SHARED_BYTES, args, stream);
 }
 
+/* Looks at the operands, chunk by chunk, and what follows from it. */
+static cudaError_t launch_looks(struct split_args *looks, const void *extremes, const void *choose,
+                                cudaStream_t stream) {
+    const unsigned units = (unsigned)(looks->rows / SPLIT_UNIT_ROWS), batch = (unsigned)looks->gemm.batch;
+    cudaError_t error = launch(extremes, (dim3){units, (unsigned)looks->chunks, batch}, EXTREMES_THREADS,
+                               12 * SPLIT_UNIT_ROWS, looks, stream);
+    return error == cudaSuccess ? launch(choose, (dim3){units, batch, 1}, SPLIT_UNIT_ROWS, 0, looks, stream) : error;
+}
+
 /* A look at the operands, the product by what was seen, and the sum of a split. Of scratch the notes come first. */
 static cudaError_t launch_split_mma(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                     const struct gemm_args *args, cudaStream_t stream) {
@@ -198,13 +215,9 @@ static cudaError_t launch_split_mma(const struct gemm_variant *v, enum gemm_load
     const int64_t notes = split_looks_bytes(args->m, args->n, args->k, args->batch);
     split.gemm.partial = args->splits > 1 ? (float *)(scratch + notes) : NULL;
     split_args_place_looks(&split, v->family == FAMILY_FP16X3_MMA ? SPLIT_FP16X3 : SPLIT_BF16X6, scratch);
-    const unsigned units = (unsigned)(split.rows / SPLIT_UNIT_ROWS), batch = (unsigned)args->batch;
-    cudaError_t error = launch((const void *)split_extremes, (dim3){units, (unsigned)split.chunks, batch},
-                               EXTREMES_THREADS, 12 * SPLIT_UNIT_ROWS, &split, stream);
-    if (error == cudaSuccess)
-        error = launch((const void *)split_choose, (dim3){units, batch, 1}, SPLIT_UNIT_ROWS, 0, &split, stream);
+    cudaError_t error = launch_looks(&split, (const void *)split_extremes, (const void *)split_choose, stream);
     if (error != cudaSuccess) return error;
-    dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, batch};
+    dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
     error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &split, stream);
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(&split.gemm, stream) : error;
 }
@@ -225,11 +238,29 @@ static cudaError_t launch_packed(const struct gemm_variant *v, enum gemm_loader 
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product, stream) : error;
 }
 
+/* A look at the operands, both scaled and packed into scratch, the product of what lies there, and the sum of a split.
+ */
+static cudaError_t launch_fp16x1_mma(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                                     const struct gemm_args *args, cudaStream_t stream) {
+    struct split_args looks;
+    struct fp16_fragments_args all = fp16_fragments_place(&looks, args, a == LOAD_K4, b == LOAD_K4, args->partial);
+    const unsigned units = (unsigned)(all.a.units + all.b.units); /* none without k */
+    dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
+    cudaError_t error = launch_looks(&looks, (const void *)split_one_extremes, (const void *)split_one_choose, stream);
+    if (error == cudaSuccess && units)
+        error = launch((const void *)fp16_fragments, (dim3){units, 1, 1}, TF32_FRAGMENT_THREADS,
+                       FP16_FRAGMENT_SHARED_BYTES, &all, stream);
+    if (error == cudaSuccess)
+        error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &all, stream);
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&all.product, stream) : error;
+}
+
 static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                   struct gemm_args *args, cudaStream_t stream) {
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
     if (gemm_family_split_mma(v->family)) return launch_split_mma(v, a, b, args, stream);
     if (v->family == FAMILY_TF32_PACKED) return launch_packed(v, a, b, args, stream);
+    if (v->family == FAMILY_FP16X1_MMA) return launch_fp16x1_mma(v, a, b, args, stream);
     cudaError_t error = v->family == FAMILY_SIMT ? launch_simt(v, a, b, args, stream)
                                                  : launch(kernel_of(v, a, b), grid, v->threads,
                                                           gemm_variant_shared_bytes(v, a, b), args, stream);

@@ -51,6 +51,7 @@ int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, 
     if (v->family == FAMILY_STREAM) return stream_floats(v, b) * 4;
     if (v->family == FAMILY_SIMT) return simt_floats(v, stages) * 4;
     if (v->family == FAMILY_TF32_PACKED) stages = v->stages * v->bk * (v->bm + v->bn);
+    if (v->family == FAMILY_FP16X1_MMA) stages = v->stages * v->bk / 2 * (v->bm + v->bn);
     const int mma_stages = v->stages * (mma_tile_floats(v->bm, v->bk, a, 4) + mma_tile_floats(v->bn, v->bk, b, 8));
     if (v->family == FAMILY_TF32_MMA) stages = mma_stages;
     if (gemm_family_split_mma(v->family)) stages = mma_stages + GEMM_SPLIT_MMA_NOTES;

@@ -43,6 +43,12 @@
     VARIANT(sgemm_tf32_packed_128x128x32, TF32_PACKED, TF32, 80, 128, 128, 32, 16, 8, 3, 128, 1, 1)                    \
     VARIANT(sgemm_tf32_packed_64x64x32, TF32_PACKED, TF32, 80, 64, 64, 32, 8, 4, 3, 128, 2, 1)
 
+/* The same of operands that passes scale and pack as fp16 (fp16_fragments.h). */
+#define GEMM_FP16X1_MMA_VARIANTS(VARIANT)                                                                              \
+    VARIANT(sgemm_fp16x1_mma_128x256x32, FP16X1_MMA, TF32, 80, 128, 256, 32, 16, 8, 4, 256, 1, 1)                      \
+    VARIANT(sgemm_fp16x1_mma_128x128x32, FP16X1_MMA, TF32, 80, 128, 128, 32, 16, 8, 3, 128, 2, 1)                      \
+    VARIANT(sgemm_fp16x1_mma_64x64x32, FP16X1_MMA, TF32, 80, 64, 64, 32, 8, 4, 4, 128, 2, 1)
+
 /* One kernel for each of these, whatever the loaders: passes before it bring any layout into planes (split.h). */
 #define GEMM_SPLIT_VARIANTS(VARIANT)                                                                                   \
     VARIANT(sgemm_fp16x3_wgmma_256x128x64, FP16X3, FP32, 90, 256, 128, 64, 8, 16, 4, 384, 1, 1)                        \
@@ -72,7 +78,8 @@
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
     GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT)                          \
     GEMM_SPLIT_VARIANTS(VARIANT) GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                         \
-    GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT) GEMM_TF32_WGMMA_VARIANTS(VARIANT)
+    GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT) GEMM_FP16X1_MMA_VARIANTS(VARIANT)                \
+    GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 /* clang-format on */
 
 /*
@@ -85,7 +92,8 @@
  *   FUSED   three products of fp16 planes, scaled and split in shared memory; else, the device decides, bf16 or fp64
  *   TF32_MMA    TF32 tensor cores, by warps (mma.sync)
  *   TF32_PACKED the same, of operands that a pass packs first
- *   TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
+ *   FP16X1_MMA  fp16 tensor cores, by warps, of scaled operands that have TF32's 11 bits; else, the device decides,
+ * TF32 TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
  */
 enum gemm_family {
     FAMILY_SIMT,
@@ -98,6 +106,7 @@ enum gemm_family {
     FAMILY_FUSED,
     FAMILY_TF32_MMA,
     FAMILY_TF32_PACKED,
+    FAMILY_FP16X1_MMA,
     FAMILY_TF32_WGMMA
 };
 
@@ -174,14 +183,19 @@ static inline int gemm_family_wgmma(enum gemm_family family) {
     return gemm_family_splits(family) || family == FAMILY_FUSED || family == FAMILY_TF32_WGMMA;
 }
 
+/* Whether a pass packs its operands into fragments, in scratch, for mma.sync. */
+static inline int gemm_family_packed(enum gemm_family family) {
+    return family == FAMILY_TF32_PACKED || family == FAMILY_FP16X1_MMA;
+}
+
 /* Whether it works on operands in scratch, or may: without it there is no product. */
 static inline int gemm_family_needs_scratch(enum gemm_family family) {
-    return gemm_family_wgmma(family) || family == FAMILY_TF32_PACKED;
+    return gemm_family_wgmma(family) || gemm_family_packed(family);
 }
 
 /* Whether a batch may be given by arrays of pointers. */
 static inline int gemm_family_takes_pointers(enum gemm_family family) {
-    return family == FAMILY_SIMT || family == FAMILY_TF32_MMA || family == FAMILY_TF32_PACKED ||
+    return family == FAMILY_SIMT || family == FAMILY_TF32_MMA || gemm_family_packed(family) ||
            gemm_family_split_mma(family);
 }
 

@@ -79,6 +79,10 @@ int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_varia
         int64_t operands = tf32_fragments_bytes(p);
         return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
     }
+    if (v->family == FAMILY_FP16X1_MMA) {
+        int64_t operands = fp16_operand_bytes(p);
+        return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
+    }
     if (v->family == FAMILY_FUSED) {
         /* Sums that C is added to wait there until it is known that they will do. */
         if (split_k == 1 && p->beta != SCALAR_ZERO) sums = partial_bytes(p);
@@ -183,6 +187,7 @@ static double fused_efficiency(const struct gemm_problem *p) {
 static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
     if (v->family == FAMILY_TF32_MMA) return tf32_mma_efficiency(p, v, d);
     if (v->family == FAMILY_TF32_PACKED) return tf32_packed_efficiency(v, d);
+    if (v->family == FAMILY_FP16X1_MMA) return 2 * tf32_packed_efficiency(v, d);
     if (gemm_family_split_mma(v->family)) return split_mma_efficiency(v, d);
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
@@ -210,6 +215,8 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
     }
     if (v->family == FAMILY_TF32_PACKED)
         return LAUNCH_S + 2 * (double)tf32_fragments_bytes(p) / (PACK_BANDWIDTH * d->dram_bytes_per_s);
+    if (v->family == FAMILY_FP16X1_MMA) /* of fp16 half as many bytes are written, but all is read twice */
+        return LOOKS_S + LAUNCH_S + 2.5 * (double)tf32_fragments_bytes(p) / (PACK_BANDWIDTH * d->dram_bytes_per_s);
     if (v->family == FAMILY_FUSED) return LAUNCH_S; /* the look at the notes, after the product */
     const bool looks = gemm_family_split_mma(v->family);
     if (!gemm_family_splits(v->family) && !looks) return 0;
@@ -221,7 +228,7 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
 /* In k steps; a CTA that has an SM to itself and a small tile is as long about it as one with a large tile. */
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
-    if (v->family == FAMILY_TF32_MMA || v->family == FAMILY_TF32_PACKED || gemm_family_split_mma(v->family))
+    if (v->family == FAMILY_TF32_MMA || gemm_family_packed(v->family) || gemm_family_split_mma(v->family))
         return TF32_MMA_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
     if (v->family == FAMILY_FUSED) return FUSED_START_K;

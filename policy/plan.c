@@ -69,7 +69,7 @@ static bool variant_fits(const struct gemm_variant *v, const struct gemm_problem
     if (gemm_family_wgmma(v->family) && !planes_fit(v, p, d)) return false;
     if (gemm_family_split_mma(v->family) && (p->batch > MAX_SPLIT_BATCH || gemm_scratch_bytes(p, v, 1) == INT64_MAX))
         return false;
-    if (v->family == FAMILY_TF32_PACKED && gemm_scratch_bytes(p, v, 1) == INT64_MAX) return false;
+    if (gemm_family_packed(v->family) && gemm_scratch_bytes(p, v, 1) == INT64_MAX) return false;
     if (p->pointer_array && !gemm_family_takes_pointers(v->family)) return false;
     if (!gemm_variant_takes(v, load.a, load.b)) return false;
     /* Its stores are straight from registers: 16 bytes, or wasteful. */
@@ -233,6 +233,7 @@ static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_proble
     if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
     /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
     if (gemm_family_split_mma(v->family) && d->arch != 80) return false;
+    if (v->family == FAMILY_FP16X1_MMA && d->wgmma) return false; /* the same */
     return v->family != FAMILY_FUSED || p->k >= FUSED_ROUTED_K;
 }
 

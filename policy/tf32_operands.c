@@ -1,6 +1,7 @@
 /* A problem's operands as kernels/tf32.h and kernels/tf32_fragments.h describe them. */
 #include "tf32_operands.h"
 
+#include "../kernels/fp16_fragments.h"
 #include "../kernels/tf32.h"
 #include "../kernels/tf32_fragments.h"
 
@@ -9,6 +10,14 @@ int64_t tf32_fragments_bytes(const struct gemm_problem *p) {
     const int64_t b = tf32_fragment_bytes(p->n, p->k, p->stride_b || p->pointer_array ? p->batch : 1);
     int64_t both = 0;
     return __builtin_add_overflow(a, b, &both) ? INT64_MAX : both;
+}
+
+int64_t fp16_operand_bytes(const struct gemm_problem *p) {
+    const double rows = (double)p->m + (double)p->n + SPLIT_TILE_M + SPLIT_TILE_N;
+    if (rows > INT32_MAX || rows * (double)p->batch > 0x1p40) return INT64_MAX;
+    return fp16_fragments_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch,
+                                p->stride_a || p->pointer_array ? p->batch : 1,
+                                p->stride_b || p->pointer_array ? p->batch : 1);
 }
 
 static struct tf32_operand a_of(const struct gemm_problem *p, const struct gemm_variant *v) {

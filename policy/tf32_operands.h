@@ -11,6 +11,9 @@
 /* Bytes of scratch for both, packed for mma.sync (kernels/tf32_fragments.h); INT64_MAX as below. */
 int64_t tf32_fragments_bytes(const struct gemm_problem *problem);
 
+/* The same of a product on fp16 (fp16_fragments.h), with what is noted of its operands. */
+int64_t fp16_operand_bytes(const struct gemm_problem *problem);
+
 /*
  * Bytes of scratch for those that wgmma does not take as they lie, 0 where the kernel reads both as they lie; INT64_MAX
  * where they cannot be counted.

@@ -7,6 +7,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "fp16_fragments.h"
 #include "launch.h"
 #include "split.h"
 #include "tf32_fragments.h"
@@ -98,6 +99,7 @@ static void make_split(struct sim_product *p, const struct gemm_variant *v) {
     int64_t bytes = gemm_family_split_mma(v->family) ? split_looks_bytes(p->m, p->n, p->k, p->batch) : 0;
     if (v->family == FAMILY_TF32_PACKED)
         bytes = tf32_fragment_bytes(p->m, p->k, p->batch) + tf32_fragment_bytes(p->n, p->k, p->batch);
+    if (v->family == FAMILY_FP16X1_MMA) bytes = fp16_fragments_bytes(p->m, p->n, p->k, p->batch, p->batch, p->batch);
     if (x->splits > 1) bytes += x->splits * p->batch * p->n * x->ld_partial * (int64_t)sizeof(float);
     if (bytes) cudaMalloc((void **)&x->partial, (size_t)bytes);
 }
@@ -181,7 +183,8 @@ static double as_read(const struct sim_product *p, float x) {
     if (p->variant->contract != CONTRACT_TF32) return x;
     int exponent;
     double fraction = frexp(x, &exponent);
-    return ldexp(round(ldexp(fraction, 11)), exponent - 11);
+    const double units = ldexp(fraction, 11); /* halfway, fp16 goes to the even one */
+    return ldexp(p->variant->family == FAMILY_FP16X1_MMA ? rint(units) : round(units), exponent - 11);
 }
 
 static double element_of_a(const struct sim_product *p, int batch, int i, int l) {

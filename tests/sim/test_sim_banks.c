@@ -19,7 +19,7 @@
 #include "sim_product.h"
 
 static bool watched(const struct gemm_variant *v) {
-    return v->family == FAMILY_SIMT || v->family == FAMILY_STREAM || v->family == FAMILY_TF32_PACKED;
+    return v->family == FAMILY_SIMT || v->family == FAMILY_STREAM || gemm_family_packed(v->family);
 }
 
 /* ---- the count itself ---- */

@@ -204,7 +204,8 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
         bytes = 4 * (384 * 32 + 8 * 32) * 4 + 1024;
         break;
     case FAMILY_TF32_PACKED: /* packed rows of 32 k, nothing beside them */
-        bytes = (wide)v->stages * 32 * (v->bm + v->bn) * 4;
+    case FAMILY_FP16X1_MMA:  /* the same in fp16 */
+        bytes = (wide)v->stages * 32 * (v->bm + v->bn) * (v->family == FAMILY_FP16X1_MMA ? 2 : 4);
         strips = (wide)(v->threads / 32) * 8 * (4 * v->tm + 16) * 4;
         break;
     case FAMILY_FP16X3_MMA:
@@ -236,8 +237,7 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
                         v->family == FAMILY_FUSED || v->family == FAMILY_TF32_WGMMA;
     if (hopper && !q->device.wgmma) return "sm_90a code";
     if ((hopper || gemm_family_split_mma(v->family)) && p->batch > 65535) return "grid z";
-    if (v->family == FAMILY_TF32_PACKED &&
-        (units_too_many(p->m, p, p->stride_a) || units_too_many(p->n, p, p->stride_b)))
+    if (gemm_family_packed(v->family) && (units_too_many(p->m, p, p->stride_a) || units_too_many(p->n, p, p->stride_b)))
         return "units of the pass";
     if (v->family == FAMILY_STREAM && p->k > v->bk) return "all of k in one tile";
     if (v->family == FAMILY_STREAM && p->ldd % 4) return "16-byte stores";
@@ -274,10 +274,12 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
     if (v->family == FAMILY_FP16X3_MMA || v->family == FAMILY_BF16X6_MMA)
         return split_looks_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
     if (v->family == FAMILY_FUSED) return 2 * 256 * 32 + 256; /* notes of 256 CTAs on both sides, and a word */
-    if (v->family == FAMILY_TF32_PACKED) {                    /* rows padded to 256, k to 32 */
+    if (gemm_family_packed(v->family)) {                      /* rows padded to 256, k to 32 */
+        const wide looks =
+            v->family == FAMILY_TF32_PACKED ? 0 : split_looks_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
         const bool all_a = p->stride_a || p->pointer_array, all_b = p->stride_b || p->pointer_array;
-        return (up(p->m, 256) * (all_a ? p->batch : 1) + up(p->n, 256) * (all_b ? p->batch : 1)) * 256 * up(p->k, 32) *
-               32 * 4;
+        return looks + (up(p->m, 256) * (all_a ? p->batch : 1) + up(p->n, 256) * (all_b ? p->batch : 1)) * 256 *
+                           up(p->k, 32) * 32 * 4;
     }
     if (v->family != FAMILY_TF32_WGMMA && v->family != FAMILY_FP16X1) return 0;
     const bool shifted = v->family == FAMILY_TF32_WGMMA && p->op_a == GEMM_OP_N && p->lda % 8 == 1 && p->k >= 4 &&
