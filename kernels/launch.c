@@ -116,7 +116,8 @@ static cudaError_t load(const struct gemm_variant *v, const void *kernel, int sh
 /* Scratch is shared out between planes and partial sums. */
 static int launch_chunk(enum gemm_family family, enum gemm_loader a, enum gemm_loader b, const struct gemm_args *args,
                         void *stream) {
-    if (family == FAMILY_FP16X1) return one_launch(a, b, args, stream);
+    if (family == FAMILY_FP16X1)
+        return one_launch(&gemm_variants[VARIANT_sgemm_fp16x1_wgmma_256x128x64], a, b, args, stream);
     struct split_args split = {.gemm = *args, .a_along_k = a == LOAD_K4, .b_along_k = b == LOAD_K4};
     char *scratch = (char *)args->partial;
     split.gemm.partial = NULL;

@@ -52,10 +52,9 @@ static cudaError_t launch_passes(struct split_args *args, int ctas, cudaStream_t
 static cudaError_t launch_product(struct split_args *args, int ctas, cudaStream_t stream) {
     const struct gemm_args *g = &args->gemm;
     const int64_t items = (int64_t)g->tiles_m * g->tiles_n * g->splits * g->batch;
-    const struct launch_shape product = {.grid = {(unsigned)(items < ctas ? items : ctas), 1, 1},
-                                         .threads = 384,
-                                         .shared = SPLIT_SHARED_BYTES,
-                                         .overlaps = true};
+    const int64_t most = g->shared_tiles ? g->ctas : items < ctas ? items : ctas;
+    const struct launch_shape product = {
+        .grid = {(unsigned)most, 1, 1}, .threads = 384, .shared = SPLIT_SHARED_BYTES, .overlaps = true};
     return launch_overlapping(sgemm_fp16x1_256x128, product, args, stream);
 }
 
@@ -66,13 +65,15 @@ static cudaError_t launch_sum(struct gemm_args *g, cudaStream_t stream) {
     return launch_overlapping(split_sum, sum, g, stream);
 }
 
-int one_launch(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *gemm, void *stream) {
+int one_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b, const struct gemm_args *gemm,
+               void *stream) {
     static atomic_int known[LAUNCH_DEVICES];
     struct split_args args = {.gemm = *gemm, .a_along_k = a == LOAD_K4, .b_along_k = b == LOAD_K4};
     char *const scratch = (char *)gemm->partial;
     const int64_t operands = tf32_second_operand_bytes(a, b, gemm);
     const int64_t before = split_one_scratch_bytes(gemm->m, gemm->n, gemm->k, gemm->batch, operands);
     args.gemm.partial = gemm->splits > 1 ? (float *)(scratch + before) : NULL;
+    args.gemm.shares = gemm->shared_tiles ? (float *)(scratch + before) : NULL;
     split_args_place(&args, SPLIT_FP16X1, scratch);
     struct tf32_second second;
     int sm_count = 0;
@@ -85,6 +86,7 @@ int one_launch(enum gemm_loader a, enum gemm_loader b, const struct gemm_args *g
     if (error == cudaSuccess) error = launch_product(&args, ctas, stream);
     if (error == cudaSuccess) error = (cudaError_t)tf32_second_launch(&second, stream);
     if (error == cudaSuccess && args.gemm.partial) error = launch_sum(&args.gemm, stream);
+    if (error == cudaSuccess && args.gemm.shares) error = (cudaError_t)tf32_add_shares(variant, &args.gemm, stream);
     if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
     return error;
 }

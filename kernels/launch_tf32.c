@@ -200,8 +200,7 @@ static cudaError_t describe_a(struct tf32_args *args, const struct side *a, int 
     return whole ? describe_quads(&args->a, a, rows) : describe_single_quads(&args->a, a);
 }
 
-/* Adds up the tiles that the CTAs of a product shared. */
-static cudaError_t add_shares(const struct gemm_variant *v, const struct gemm_args *gemm, cudaStream_t stream) {
+int tf32_add_shares(const struct gemm_variant *v, const struct gemm_args *gemm, void *stream) {
     struct tf32_shares_args args = {.gemm = *gemm, .bm = v->bm, .bn = v->bn};
     const struct launch_shape shape = {
         .grid = {(unsigned)(v->bm * v->bn / 4 / TF32_SHARES_THREADS), (unsigned)gemm->shared_tiles, 1},
@@ -259,7 +258,7 @@ static cudaError_t run(const struct gemm_variant *v, struct side *a, struct side
     const struct launch_shape product = {
         {ctas_of(gemm, sm_count), 1, 1}, THREADS, TF32_SHARED_BYTES, early || copies > 0};
     error = launch_overlapping(kernel_of(v, a), product, &shifted, stream);
-    return error == cudaSuccess && gemm->shared_tiles ? add_shares(v, gemm, stream) : error;
+    return error == cudaSuccess && gemm->shared_tiles ? (cudaError_t)tf32_add_shares(v, gemm, stream) : error;
 }
 
 int tf32_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b,
@@ -308,7 +307,8 @@ int tf32_second_prepare(struct tf32_second *second, enum gemm_loader loader_a, e
     if (a.packed) pass.a = pack(&a, scratch);
     if (b.packed) pass.b = pack(&b, behind);
     args->gemm = *gemm;
-    args->gemm.raster = gemm->tiles_m < SECOND_RASTER ? gemm->tiles_m : SECOND_RASTER;
+    /* Tiles that are shared are added up in the same order whichever product left them. */
+    if (!gemm->shared_tiles) args->gemm.raster = gemm->tiles_m < SECOND_RASTER ? gemm->tiles_m : SECOND_RASTER;
     args->walk = tf32_walk_of(&args->gemm);
     args->a_step = a.operand.stride != 0;
     args->b_step = b.operand.stride != 0;

@@ -20,10 +20,13 @@ int tf32_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gem
 int64_t tf32_launch_operand_bytes(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b,
                                   const struct gemm_args *gemm);
 
+/* Adds up the tiles that the CTAs of a product shared (tf32_works.h), of the variant's tile. */
+int tf32_add_shares(const struct gemm_variant *variant, const struct gemm_args *gemm, void *stream);
+
 /*
- * The same behind a product by SPLIT_TILE_* that has done the work unless the device chose SPLIT_TF32: `choice`, on the
- * device, is read when the kernels run. Partial sums go where that product's would. Made ready, with operands into
- * `scratch` where they have to be; launched.
+ * The same as tf32_launch behind a product by SPLIT_TILE_* that has done the work unless the device chose SPLIT_TF32:
+ * `choice`, on the device, is read when the kernels run. Partial sums go where that product's would. Made ready, with
+ * operands into `scratch` where they have to be; launched.
  */
 int tf32_second_prepare(struct tf32_second *second, enum gemm_loader a, enum gemm_loader b,
                         const struct gemm_args *gemm, const uint32_t *choice, void *scratch);

@@ -1,11 +1,14 @@
 /* Where the parts of a split product lie in scratch. */
 #include "split.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum { SHORTEST_BAND = 256, LONGEST_BAND = 3072, LEAST_BANDS = 96 }; /* of the caches' size; enough for every SM */
+enum { LONGEST_BAND_OF_ONE = 8192 }; /* where little is written, reading twice still is no slower than looking first */
 enum { LEAST_CHUNK = 64, ENOUGH_CTAS = 1024, MOST_CHUNKS = 64, SCRATCH_ALIGN = 256, LEAST_FP16_K = 16 };
+
+/* What passes write of the operands. */
+enum stored { NOTHING, ONE_PLANE, PLANES };
 
 static int64_t round_up(int64_t value, int64_t unit) {
     return (value + unit - 1) / unit * unit;
@@ -19,15 +22,16 @@ static int64_t chunk_of(int64_t k, int64_t units) {
     return round_up(chunk < k ? chunk : k, LEAST_CHUNK);
 }
 
-static void measure(struct split_args *args, int m, int n, int k, int batch, bool planes) {
+static void measure(struct split_args *args, int m, int n, int k, int batch, enum stored stored) {
+    const int longest = stored == ONE_PLANE ? LONGEST_BAND_OF_ONE : LONGEST_BAND;
     if (k < 1) k = 1; /* one look, at nothing */
     args->rows_a = (int)round_up(m, SPLIT_TILE_M);
     args->rows = args->rows_a + (int)round_up(n, SPLIT_TILE_N);
     args->k_units = (int)(round_up(k, SPLIT_UNIT_K) / SPLIT_UNIT_K);
     const int64_t bands = (int64_t)args->rows / (k <= SPLIT_BAND_K ? 16 : 8) * batch;
     args->band_ctas = (int)(bands < SPLIT_BAND_CTAS ? bands : SPLIT_BAND_CTAS);
-    if (k < SHORTEST_BAND || k > LONGEST_BAND || bands < LEAST_BANDS || bands > INT32_MAX) args->band_ctas = 0;
-    if (!planes) args->band_ctas = 0;
+    if (k < SHORTEST_BAND || k > longest || bands < LEAST_BANDS || bands > INT32_MAX) args->band_ctas = 0;
+    if (stored == NOTHING) args->band_ctas = 0;
     args->chunk = (int)chunk_of(k, (int64_t)args->rows / SPLIT_UNIT_ROWS * batch);
     args->chunks = (int)(((int64_t)k + args->chunk - 1) / args->chunk);
 }
@@ -58,22 +62,28 @@ static int64_t notes_bytes(const struct split_args *args, int batch) {
 
 int64_t split_scratch_bytes(int m, int n, int k, int batch) {
     struct split_args args;
-    measure(&args, m, n, k, batch, true);
+    measure(&args, m, n, k, batch, PLANES);
     int64_t units = (int64_t)batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units;
     return notes_bytes(&args, batch) + units * SPLIT_MAX_PLANES * SPLIT_PLANE_BYTES;
 }
 
 int64_t split_one_scratch_bytes(int m, int n, int k, int batch, int64_t operands) {
     struct split_args args;
-    measure(&args, m, n, k, batch, true);
+    measure(&args, m, n, k, batch, ONE_PLANE);
     const int64_t planes = (int64_t)batch * (args.rows / SPLIT_UNIT_ROWS) * args.k_units * SPLIT_PLANE_BYTES;
     const int64_t most = round_up(planes > operands ? planes : operands, SCRATCH_ALIGN);
     return notes_bytes(&args, batch) + most;
 }
 
+bool split_one_by_bands(int m, int n, int k, int batch) {
+    struct split_args args;
+    measure(&args, m, n, k, batch, ONE_PLANE);
+    return args.band_ctas > 0;
+}
+
 int64_t split_looks_bytes(int m, int n, int k, int batch) {
     struct split_args args;
-    measure(&args, m, n, k, batch, false);
+    measure(&args, m, n, k, batch, NOTHING);
     return notes_bytes(&args, batch);
 }
 
@@ -107,13 +117,14 @@ static void place(struct split_args *args, enum split_planes first_choice, void 
 }
 
 void split_args_place(struct split_args *args, enum split_planes first_choice, void *scratch) {
-    measure(args, args->gemm.m, args->gemm.n, args->gemm.k, args->gemm.batch, true);
+    measure(args, args->gemm.m, args->gemm.n, args->gemm.k, args->gemm.batch,
+            first_choice == SPLIT_FP16X1 ? ONE_PLANE : PLANES);
     args->spread = split_spread(args->gemm.k);
     place(args, first_choice, scratch);
 }
 
 void split_args_place_looks(struct split_args *args, enum split_planes first_choice, void *scratch) {
-    measure(args, args->gemm.m, args->gemm.n, args->gemm.k, args->gemm.batch, false);
+    measure(args, args->gemm.m, args->gemm.n, args->gemm.k, args->gemm.batch, NOTHING);
     args->spread = split_spread(args->gemm.k) - SPLIT_LO_SHIFT; /* the low plane is not raised */
     place(args, first_choice, scratch);
     args->planes = NULL;

@@ -18,6 +18,7 @@
 #ifndef FASTGEMM_SPLIT_H
 #define FASTGEMM_SPLIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "gemm_args.h"
@@ -101,6 +102,9 @@ int64_t split_scratch_bytes(int m, int n, int k, int batch);
 
 /* The same of fp16x1: in place of planes there may be so many bytes of TF32 operands. */
 int64_t split_one_scratch_bytes(int m, int n, int k, int batch, int64_t operands);
+
+/* Whether its planes are written by bands: planned as split_args_place does it. */
+bool split_one_by_bands(int m, int n, int k, int batch);
 
 /* The same of what is noted of operands that are not stored as planes. */
 int64_t split_looks_bytes(int m, int n, int k, int batch);

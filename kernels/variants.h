@@ -53,7 +53,7 @@
 #define GEMM_SPLIT_VARIANTS(VARIANT)                                                                                   \
     VARIANT(sgemm_fp16x3_wgmma_256x128x64, FP16X3, FP32, 90, 256, 128, 64, 8, 16, 4, 384, 1, 1)                        \
     VARIANT(sgemm_bf16x6_wgmma_256x128x64, BF16X6, FP32, 90, 256, 128, 64, 8, 16, 3, 384, 1, 1)                        \
-    VARIANT(sgemm_fp16x1_wgmma_256x128x64, FP16X1, TF32, 90, 256, 128, 64, 8, 16, 9, 384, 1, 1)
+    VARIANT(sgemm_fp16x1_wgmma_256x128x64, FP16X1, TF32, 90, 256, 128, 64, 8, 16, 8, 384, 1, 1)
 
 /* Split in registers: four kernels for all of these, by the order that each operand lies in. */
 #define GEMM_SPLIT_MMA_VARIANTS(VARIANT)                                                                               \
@@ -220,7 +220,7 @@ static inline int gemm_variant_persists(const struct gemm_variant *v) {
 
 /* Whether CTAs may share the last tiles along K: evenly (stream-K, SIMT), or in equal parts of each (tf32_works.h). */
 static inline int gemm_variant_shares_tiles(const struct gemm_variant *v) {
-    return gemm_variant_persists(v) || v->family == FAMILY_TF32_WGMMA;
+    return gemm_variant_persists(v) || v->family == FAMILY_TF32_WGMMA || v->family == FAMILY_FP16X1;
 }
 
 /* Floats of scratch that `ctas` CTAs need to share tiles: what is left of two tiles each, or of a part of one. */

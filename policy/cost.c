@@ -35,11 +35,17 @@ static const double CTA_START_K = 26;        /* prologue and epilogue of a CTA, 
 static const double CTA_START_K_SINGLE = 60; /* the same where results are stored one by one */
 static const double STREAM_START_K = 5;      /* the same where a CTA's stores overlap another's tile */
 static const double PASSES_S = 14e-6;        /* the kernels before the product, and its start */
-static const double PACK_S = 2e-6;           /* one that overlaps */
+static const double ONE_PASSES_S = 27e-6, ONE_PASSES_S_BANDS = 17.5e-6; /* before and behind one product of planes, */
+static const double ONE_BANDWIDTH = 0.78, ONE_BANDWIDTH_BANDS = 1.36; /* their share of the chip's: bands read twice, */
+static const double ONE_BANDWIDTH_STORES = 0.45; /* the second time from a cache; and the product's where K is short */
+enum { ONE_CACHED_K = 5120 };
+static const double PACK_S = 2e-6;      /* one that overlaps */
 static const double TF32_START_K = 120; /* as CTA_START_K, where the loop is faster and results are 16-byte stores */
 static const double TF32_START_K_SINGLE = 260;   /* or single ones */
 static const double TF32_START_K_IN_TURNS = 110; /* or where another tile is multiplied meanwhile */
 static const double SPLIT_START_K_SINGLE = 600;  /* the same of split operands */
+static const double ONE_START_K = 370,
+                    ONE_START_K_SINGLE = 660; /* of one product of planes: its loop is faster still */
 static const double TF32_MMA_START_K = 110;
 static const double LOOKS_S = 8e-6; /* of the two kernels before a product that splits in registers */
 static const double FUSED_START_K = 120;
@@ -191,7 +197,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (gemm_family_split_mma(v->family)) return split_mma_efficiency(v, d);
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
-    if (v->family == FAMILY_FP16X1) return 11;
+    if (v->family == FAMILY_FP16X1) return 11.7;
     if (v->family == FAMILY_FUSED) return fused_efficiency(p);
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
     if (v->family == FAMILY_STREAM) return v->threads < 256 ? 0.55 : 0.78;
@@ -221,7 +227,13 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
     const bool looks = gemm_family_split_mma(v->family);
     if (!gemm_family_splits(v->family) && !looks) return 0;
     if (looks) return LOOKS_S + 4 * elements / (0.75 * d->dram_bytes_per_s);
-    const double bytes = 8 + (v->family == FAMILY_FP16X1 ? 2 : v->family == FAMILY_FP16X3 ? 4 : 6);
+    if (v->family == FAMILY_FP16X1) {
+        const bool cached = p->k <= ONE_CACHED_K; /* a band of it, until it is read again */
+        const bool bands = cached && split_one_by_bands((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
+        const double share = bands ? ONE_BANDWIDTH_BANDS : ONE_BANDWIDTH;
+        return (bands ? ONE_PASSES_S_BANDS : ONE_PASSES_S) + 10 * elements / (share * d->dram_bytes_per_s);
+    }
+    const double bytes = 8 + (v->family == FAMILY_FP16X3 ? 4 : 6);
     return PASSES_S + bytes * elements / (0.75 * d->dram_bytes_per_s);
 }
 
@@ -230,6 +242,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
     if (v->family == FAMILY_TF32_MMA || gemm_family_packed(v->family) || gemm_family_split_mma(v->family))
         return TF32_MMA_START_K;
+    if (v->family == FAMILY_FP16X1) return (p->m | p->ldd) % 4 ? ONE_START_K_SINGLE : ONE_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
     if (v->family == FAMILY_FUSED) return FUSED_START_K;
     const bool single = (p->m | p->ldd) % 4;
@@ -241,6 +254,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
 
 /* Share of the chip's bandwidth that a kernel reaches. Of TF32's small tiles one reads again what another has read. */
 static double bandwidth(const struct gemm_problem *p, const struct gemm_variant *v) {
+    if (v->family == FAMILY_FP16X1) return ONE_BANDWIDTH_STORES;
     if (v->family != FAMILY_TF32_WGMMA) return 1;
     if (p->k <= TF32_SHORT_K && (p->m | p->ldd) % 4) return TF32_BANDWIDTH_SINGLE;
     if (v->bm * v->bn < 128 * 128) return TF32_BANDWIDTH_SMALLEST;

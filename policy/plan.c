@@ -113,22 +113,39 @@ struct search {
     int chunks;
     double chunk_s; /* what each chunk costs on top: it adds to C */
     const struct gemm_variant *variant;
+    double weight; /* by which its costs count for more: what it may lose (may_lose) */
     struct gemm_cost_terms terms;
     uint32_t k_tiles;
     int slots; /* CTAs that run at a time */
     struct gemm_plan *best;
+    double least; /* weighed cost of the best */
 };
 
 static double of_all_chunks(const struct search *s, double cost) {
     return s->chunks == 1 ? cost : s->chunks * (cost + s->chunk_s);
 }
 
+/* Whether a plan of this cost would be no better than the best, which it else becomes. */
+static bool no_better(struct search *s, double cost) {
+    if (s->best->variant && cost * s->weight >= s->least) return true;
+    s->least = cost * s->weight;
+    return false;
+}
+
+/*
+ * A product of planes in place of one by the TF32 kernels is expected to win by so much: they are the ones that run
+ * after all, behind it, where rows turn out to be too wide.
+ */
+static double may_lose(const struct gemm_variant *v) {
+    return v->family == FAMILY_FP16X1 ? 1.06 : 1;
+}
+
 /* Costs the split with slices as long as `splits` would give, none of them empty: of 10 k tiles, 6 splits are 5. */
-static void consider(const struct search *s, int splits) {
+static void consider(struct search *s, int splits) {
     uint32_t tiles = (s->k_tiles - 1) / (uint32_t)splits + 1;
     splits = (int)((s->k_tiles - 1) / tiles) + 1;
     double cost = of_all_chunks(s, gemm_cost_of_split(&s->terms, splits, (int64_t)tiles * s->variant->bk));
-    if (s->best->variant && cost >= s->best->predicted_s) return;
+    if (no_better(s, cost)) return;
     s->best->variant = s->variant;
     s->best->k_chunk = s->part.k;
     s->best->split_k = splits;
@@ -144,7 +161,7 @@ static int64_t scratch_to_share(const struct gemm_problem *p, const struct gemm_
 }
 
 /* Where whole tiles leave SMs idle in the last round, those of that round can be shared. */
-static void consider_sharing(const struct search *s, const struct gemm_limits *limits) {
+static void consider_sharing(struct search *s, const struct gemm_limits *limits) {
     if (!gemm_variant_shares_tiles(s->variant) || s->terms.ctas > (double)MAX_TILES) return;
     int shared = (int)((int64_t)s->terms.ctas % s->slots);
     /* In parts of equal length: two or more of each, and beside whole tiles, else it is a split. */
@@ -154,7 +171,7 @@ static void consider_sharing(const struct search *s, const struct gemm_limits *l
     if (k_tiles < (int64_t)s->slots * MIN_SLICE_TILES || k_tiles > INT32_MAX) return;
     if (scratch_to_share(&s->part, s->variant, s->slots) > room(s->variant, limits)) return;
     double cost = gemm_cost_of_sharing(&s->terms, s->slots, shared, parts);
-    if (s->best->variant && cost >= s->best->predicted_s) return;
+    if (no_better(s, cost)) return;
     s->best->variant = s->variant;
     s->best->k_chunk = s->part.k;
     s->best->split_k = 1;
@@ -167,11 +184,11 @@ static void consider_sharing(const struct search *s, const struct gemm_limits *l
  * Of the splits whose CTAs take the same number of rounds over the SMs, the largest does the least arithmetic in each:
  * only these are costed, from the smallest number of rounds up.
  */
-static void consider_splits(const struct search *s, int least, int most) {
+static void consider_splits(struct search *s, int least, int most) {
     double rounds_per_split = s->terms.ctas / s->terms.sm_count;
     consider(s, least);
     for (int last = least, tries = 0; tries < MAX_TRIES && last < most; tries++) {
-        if (of_all_chunks(s, gemm_cost_bound(&s->terms, last + 1)) >= s->best->predicted_s) return;
+        if (of_all_chunks(s, gemm_cost_bound(&s->terms, last + 1)) * s->weight >= s->least) return;
         double fills = gemm_round_up((last + 1) * rounds_per_split) / rounds_per_split;
         int splits = fills < most ? (int)fills : most;
         last = splits > last ? splits : last + 1;
@@ -191,6 +208,7 @@ static int least_splits(const struct gemm_problem *p, const struct gemm_variant 
 static void consider_variant(struct search *s, const struct gemm_device *d, const struct toggles *t,
                              const struct gemm_limits *limits) {
     const struct gemm_problem *p = &s->part;
+    s->weight = may_lose(s->variant);
     s->terms = gemm_cost_prepare(p, d, s->variant);
     s->k_tiles = (uint32_t)ceil_div(p->k, s->variant->bk);
     s->slots = (d->sm_count < MAX_SMS ? d->sm_count : MAX_SMS) * s->variant->ctas_per_sm;
@@ -228,7 +246,6 @@ static bool find_part(struct search *s, const struct gemm_problem *p, const stru
 static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
     /* Where cuBLAS may use TF32, no fp32 kernel is a match for it. */
     if (p->cublas_tf32 && v->contract != CONTRACT_TF32) return false;
-    if (v->family == FAMILY_FP16X1) return false; /* its routes are not measured yet */
     /* Sectors that two of its warps share leave the L2 cache before both have written: slow (measured). */
     if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
     /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */

@@ -192,7 +192,7 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     case FAMILY_STREAM: /* B's tile and each warp's 32 rows of A, twice, and the epilogue's strips */
         bytes = (wide)v->bk * 2 * (v->bn + (b == LOAD_K4 ? 4 : 0) + v->bm) * 4 + (wide)v->bm / 32 * 8 * 48 * 4;
         break;
-    case FAMILY_FP16X1: /* nine stages of one plane: as many bytes */
+    case FAMILY_FP16X1: /* eight stages of one plane, lines, a pad: as many bytes */
     case FAMILY_FP16X3: /* four stages of two planes, but the two families share a kernel */
     case FAMILY_BF16X6: /* three stages of three planes of 384 rows, 32 k each; a pad for alignment */
         bytes = 3 * 3 * 384 * 32 * 2 + 1024;
@@ -318,7 +318,7 @@ static const char *objection_to_split(const struct gemm_plan *plan, const struct
         const struct gemm_variant *v = plan->variant;
         wide tiles = up(p->m, v->bm) * up(p->n, v->bn) * p->batch, k_tiles = up(p->k, v->bk);
         const bool simt = v->family == FAMILY_SIMT && v->threads == v->bm * v->bn / (v->tm * v->tn);
-        if (!simt && v->family != FAMILY_TF32_WGMMA) return "who shares";
+        if (!simt && v->family != FAMILY_TF32_WGMMA && v->family != FAMILY_FP16X1) return "who shares";
         if (split != 1 || tiles > INT32_MAX || plan->shared_tiles * k_tiles > INT32_MAX) return "what is shared";
         /* A share is of two tiles at most, and no tile has shares without k. */
         if (plan->shared_tiles >= plan->ctas || plan->shared_tiles * k_tiles < plan->ctas) return "how it is shared";

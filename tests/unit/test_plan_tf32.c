@@ -1,17 +1,23 @@
 /* Plans for callers who allow TF32, and for those whose user does: which kernels, against what, and their scratch. */
 #include "fixtures.h"
 
+#include "../../kernels/split.h"
 #include "measured_tf32.h"
 #include "tf32_operands.h"
 
 static const int64_t MIB = INT64_C(1) << 20;
 
-static struct gemm_plan plan_of(struct gemm_problem p, bool hopper, int64_t planes_bytes) {
+static struct gemm_plan plan_forced(struct gemm_problem p, int kernel, bool hopper, int64_t planes_bytes) {
     struct gemm_device device = device_of_arch(90);
     struct toggles toggles = default_toggles();
     struct gemm_limits limits = {.scratch_bytes = 256 * MIB, .planes_bytes = planes_bytes};
     device.wgmma = hopper;
+    toggles.kernel = kernel;
     return gemm_plan_make(&p, &device, &toggles, &limits);
+}
+
+static struct gemm_plan plan_of(struct gemm_problem p, bool hopper, int64_t planes_bytes) {
+    return plan_forced(p, -1, hopper, planes_bytes);
 }
 
 /* Of a caller who allows TF32. */
@@ -41,12 +47,44 @@ static void where_it_is_strong_it_keeps_the_call(void **state) {
     (void)state;
     for (int ops = 0; ops < 4; ops++) {
         if (ops == 1) continue; /* N, T */
-        struct gemm_problem p = allowed((enum gemm_op)(ops / 2), (enum gemm_op)(ops % 2), 4096, 4096, 4096);
+        struct gemm_problem p = allowed((enum gemm_op)(ops / 2), (enum gemm_op)(ops % 2), 2048, 2048, 2048);
         struct gemm_plan plan = plan_of(p, true, 2048 * MIB);
         assert_null(plan.variant);
         assert_int_equal(plan.reason, REASON_slower);
     }
     assert_int_equal(plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 500, 500, 500), true, 2048 * MIB).reason, REASON_too_small);
+}
+
+/* Large ones, whatever the layout, as one product of fp16 planes; where there is no room for these, by TF32 or not at
+ * all. */
+static void large_products_are_one_of_planes(void **state) {
+    (void)state;
+    for (int ops = 0; ops < 4; ops++)
+        for (int64_t size = 4096; size <= 8192; size += 2048) {
+            struct gemm_problem p = allowed((enum gemm_op)(ops / 2), (enum gemm_op)(ops % 2), size, size, size);
+            assert_string_equal(plan_of(p, true, 2048 * MIB).variant->name, "sgemm_fp16x1_wgmma_256x128x64");
+            struct gemm_plan plan = plan_of(p, true, 0);
+            assert_true(!plan.variant || plan.variant->family != FAMILY_FP16X1);
+            p.contract = CONTRACT_FP32; /* NVIDIA_TF32_OVERRIDE=0, FASTGEMM_PRECISION=fp32 */
+            p.cublas_tf32 = 0;
+            assert_int_equal(plan_of(p, true, 2048 * MIB).variant->contract, CONTRACT_FP32);
+        }
+}
+
+/* What TF32 needs behind it lies where the planes would, if that is enough. */
+static void the_second_road_has_room(void **state) {
+    (void)state;
+    const int one = VARIANT_sgemm_fp16x1_wgmma_256x128x64;
+    struct gemm_problem p = allowed(GEMM_OP_N, GEMM_OP_N, 4096, 4096, 4096);
+    const int64_t planes = split_one_scratch_bytes(4096, 4096, 4096, 1, 0);
+    assert_int_equal(plan_forced(p, one, true, 2048 * MIB).scratch_bytes, planes);
+    p = allowed(GEMM_OP_T, GEMM_OP_T, 4096, 4096, 4096); /* B is turned round: as many bytes as both planes */
+    assert_int_equal(plan_forced(p, one, true, 2048 * MIB).scratch_bytes, planes);
+    p = allowed(GEMM_OP_T, GEMM_OP_T, 5001, 5001, 5001); /* both are, rows padded to 32 */
+    struct gemm_plan plan = plan_forced(p, one, true, 2048 * MIB);
+    assert_int_equal(plan.scratch_bytes -
+                         gemm_variant_share_floats(plan.variant, plan.ctas) * (plan.shared_tiles ? 4 : 0),
+                     split_one_scratch_bytes(5001, 5001, 5001, 1, 2 * 5024L * 5024 * 4));
 }
 
 /* Its time with TF32 allowed: a leading dimension that breaks 16 bytes costs it a factor of two and more. */
@@ -113,7 +151,8 @@ static void scratch_is_for_operands(void **state) {
     p = allowed(GEMM_OP_N, GEMM_OP_N, 4097, 2049, 1023); /* along m a kernel takes any alignment */
     assert_int_equal(tf32_operand_bytes(&p, small), (4128 + 2080) * 1024 * 4); /* small tiles would rather not */
     assert_int_equal(tf32_operand_bytes(&p, large), 2080 * 1024 * 4);
-    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 5921, 8205, 2949), true, 2048 * MIB);
+    struct gemm_plan plan = plan_forced(allowed(GEMM_OP_N, GEMM_OP_N, 5921, 8205, 2949),
+                                        VARIANT_sgemm_tf32_wgmma_256x128x32, true, 2048 * MIB);
     assert_int_equal(plan.split_k, 1); /* beside so many columns a pass over A costs little */
     assert_int_equal(plan.scratch_bytes, (5952 + 8224) * 2976L * 4);
 }
@@ -121,12 +160,17 @@ static void scratch_is_for_operands(void **state) {
 /* 4097 is 17 tiles of 256 by 33 of 128: four rounds of the SMs, and 33 tiles, a quarter of each to an SM. */
 static void the_last_tiles_are_shared(void **state) {
     (void)state;
-    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 4097, 4097, 4097), true, 2048 * MIB);
-    assert_tf32(plan);
-    assert_string_equal(plan.variant->name, "sgemm_tf32_wgmma_256x128x32");
-    assert_int_equal(plan.shared_tiles, 33);
-    assert_int_equal(plan.ctas, 132);
-    assert_int_equal(plan.scratch_bytes, 4128L * 4128 * 4 + 132 * 256 * 128L * 4);
+    const int64_t shares = 132 * 256 * 128L * 4, turned = 4128L * 4128 * 4;
+    const int64_t expected[] = {turned + shares, split_one_scratch_bytes(4097, 4097, 4097, 1, 2 * turned) + shares};
+    const int kernels[] = {VARIANT_sgemm_tf32_wgmma_256x128x32, VARIANT_sgemm_fp16x1_wgmma_256x128x64};
+    for (int i = 0; i < 2; i++) {
+        struct gemm_plan plan =
+            plan_forced(allowed(GEMM_OP_N, GEMM_OP_N, 4097, 4097, 4097), kernels[i], true, 2048 * MIB);
+        assert_tf32(plan);
+        assert_int_equal(plan.shared_tiles, 33);
+        assert_int_equal(plan.ctas, 132);
+        assert_int_equal(plan.scratch_bytes, expected[i]);
+    }
 }
 
 static void without_room_another_kernel_or_none(void **state) {
@@ -143,7 +187,7 @@ static void what_stores_walks_whole_columns(void **state) {
     assert_int_equal(plan.raster, 32768 / plan.variant->bm);
     plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 2047), true, 2048 * MIB);
     assert_tf32(plan);
-    assert_int_equal(plan.raster, 8);
+    assert_true(plan.raster < 64);
 }
 
 /* 1536 is twelve tiles of 128 by eleven of 144: as many as an H200 has SMs. */
@@ -166,6 +210,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_cublas_is_weak_they_run),
         cmocka_unit_test(where_it_is_strong_it_keeps_the_call),
+        cmocka_unit_test(large_products_are_one_of_planes),
+        cmocka_unit_test(the_second_road_has_room),
         cmocka_unit_test(its_time_depends_on_alignment),
         cmocka_unit_test(elsewhere_cublas_keeps_the_call),
         cmocka_unit_test(on_the_users_word_fp32_is_the_rival),
