@@ -71,6 +71,30 @@ DEVICE bool reads_vectors(const struct band &b, int k, int64_t ld) {
     return b.r.step == 1 && k % 8 == 0 && ld % 4 == 0 && (uintptr_t)b.r.at % 16 == 0;
 }
 
+/*
+ * Whether the first 8 LANES of k of a CTA's first band show already that rows are wide, before all of it is read and
+ * written for nothing. It costs what a few loads take, once.
+ */
+template <int LANES, int ROWS>
+DEVICE bool obvious_at_once(const struct split_args &args, struct extremes (*seen)[LANES + 1],
+                            struct of_rows<ROWS> *told) {
+    const struct band b = band_of<ROWS>(args, blockIdx.x);
+    struct extremes e = nothing_seen();
+    float x[8];
+    if (threadIdx.x == 0) told->obvious = 0;
+    load_piece<0>(x, b, b.piece);
+#pragma unroll
+    for (int i = 0; i < 8; i++) look_at(&e, x[i]);
+    seen[b.in_band][b.piece] = e;
+    __syncthreads();
+    if (b.piece == 0) {
+        for (int i = 1; i < LANES; i++) see_also(&e, seen[b.in_band][i]);
+        if (spread_of(e) > SPLIT_ONE_SPREAD) atomicAdd(&told->obvious, 1);
+    }
+    __syncthreads();
+    return told->obvious >= ROWS / 4;
+}
+
 /* Persistent CTAs, each with bands of both operands; none goes on when rows are obviously wide. */
 template <int ROWS> DEVICE void do_bands(const struct split_args &args) {
     static const int LANES = 256 / ROWS;
@@ -80,17 +104,15 @@ template <int ROWS> DEVICE void do_bands(const struct split_args &args) {
     const int bands = args.rows / ROWS * args.gemm.batch;
     struct split_notes notes = nothing_noted();
     int turn = 0;
-    for (int index = blockIdx.x; index < bands; index += gridDim.x, turn ^= 1) {
+    notes.hopeless = obvious_at_once<LANES>(args, seen, told + 1);
+    for (int index = blockIdx.x; index < bands && !notes.hopeless; index += gridDim.x, turn ^= 1) {
         const struct band b = band_of<ROWS>(args, index);
         const int64_t ld = b.row < args.rows_a ? args.gemm.lda : args.gemm.ldb;
         const struct split_notes more = reads_vectors(b, args.gemm.k, ld)
                                             ? do_band<1, LANES>(args, b, seen, told + turn)
                                             : do_band<0, LANES>(args, b, seen, told + turn);
         notes = worse(notes, more);
-        if (told[turn].obvious >= ROWS / 4) {
-            notes.hopeless = 1;
-            break;
-        }
+        if (told[turn].obvious >= ROWS / 4) notes.hopeless = 1;
     }
     notes = notes_of_warp(notes);
     if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = notes;
