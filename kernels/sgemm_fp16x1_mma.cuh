@@ -16,16 +16,12 @@ template <int TM, int TN> DEVICE void clear(float (&acc)[TN][TM]) {
     for (int i = 0; i < TN * TM; i++) acc[i / TM][i % TM] = 0.0f;
 }
 
-/* The inverse scales of `count` rows, of which a tile's first lies at `inverse`. */
+/* The exponents of the inverse scales of `count` rows, of which a tile's first lies at `inverse`. */
 struct tile_scales {
     const float *inverse;
     int count;
 
-    /* The square root of a scale, or where that is no power of two, one of two numbers of which it is the product. */
-    DEVICE_MEMBER float half_of(int row, int second) const {
-        const int exponent = row < count ? (int)(float_bits(inverse[row]) >> 23) - 127 : 0, half = exponent >> 1;
-        return power_of_two(second ? exponent - half : half);
-    }
+    DEVICE_MEMBER int of(int row) const { return row < count ? (int)(float_bits(inverse[row]) >> 23) - 127 : 0; }
 };
 
 DEVICE struct tile_scales scales_of_tile(const struct fp16_fragments_args &args, bool is_a, int batch, int first) {
@@ -36,26 +32,58 @@ DEVICE struct tile_scales scales_of_tile(const struct fp16_fragments_args &args,
 }
 
 /*
- * A lane's sums of scaled operands, the first at m, n of the tile, as they would have been without. Scales are undone
- * in halves, by turns, so that nothing overflows on the way that does not in the end.
+ * A scale at once, or half of it, and then what is left of those below 1 before what is left of those above: so nothing
+ * overflows or vanishes on the way that does not in the end.
  */
+enum scale_part { SCALE_WHOLE, SCALE_HALF, SCALE_LOWER, SCALE_UPPER };
+template <int PART> DEVICE float part_of_scale(int exponent) {
+    const int half = exponent >> 1, left = exponent - half;
+    return power_of_two(PART == SCALE_WHOLE   ? exponent
+                        : PART == SCALE_HALF  ? half
+                        : PART == SCALE_LOWER ? min(left, 0)
+                                              : max(left, 0));
+}
+
+/* Where a lane's element `i` along m, and `j` along n, lies from its first. */
+DEVICE constexpr int along_m(int i) {
+    return i / 4 * 16 + i % 4;
+}
+DEVICE constexpr int along_n(int j) {
+    return j / 4 * 32 + j % 4;
+}
+
+template <int PART, int TM, int TN>
+DEVICE void unscale_part(float (&acc)[TN][TM], const struct tile_scales &a, const struct tile_scales &b, int m, int n) {
+#pragma unroll
+    for (int i = 0; i < TM; i++) {
+        const float factor = part_of_scale<PART>(a.of(m + along_m(i)));
+#pragma unroll
+        for (int j = 0; j < TN; j++) acc[j][i] *= factor;
+    }
+#pragma unroll
+    for (int j = 0; j < TN; j++) {
+        const float factor = part_of_scale<PART>(b.of(n + along_n(j)));
+#pragma unroll
+        for (int i = 0; i < TM; i++) acc[j][i] *= factor;
+    }
+}
+
+/* A lane's sums of scaled operands, the first at m, n of the tile, as they would have been without. */
 template <int TM, int TN>
 DEVICE void unscale(float (&acc)[TN][TM], const struct tile_scales &a, const struct tile_scales &b, int m, int n) {
+    static const int MODERATE = 60; /* sums of K products of less than 2^30, times both, stay in range */
+    int most = 0;
 #pragma unroll
-    for (int second = 0; second < 2; second++) {
+    for (int i = 0; i < TM; i++) most = max(most, abs(a.of(m + along_m(i))));
 #pragma unroll
-        for (int i = 0; i < TM; i++) {
-            const float factor = a.half_of(m + i / 4 * 16 + i % 4, second);
-#pragma unroll
-            for (int j = 0; j < TN; j++) acc[j][i] *= factor;
-        }
-#pragma unroll
-        for (int j = 0; j < TN; j++) {
-            const float factor = b.half_of(n + j / 4 * 32 + j % 4, second);
-#pragma unroll
-            for (int i = 0; i < TM; i++) acc[j][i] *= factor;
-        }
+    for (int j = 0; j < TN; j++) most = max(most, abs(b.of(n + along_n(j))));
+    if (most <= MODERATE) {
+        unscale_part<SCALE_WHOLE, TM, TN>(acc, a, b, m, n);
+        return;
     }
+    unscale_part<SCALE_HALF, TM, TN>(acc, a, b, m, n);
+    unscale_part<SCALE_LOWER, TM, TN>(acc, a, b, m, n);
+    unscale_part<SCALE_UPPER, TM, TN>(acc, a, b, m, n);
 }
 
 template <int BM, int BN, int TM, int TN, int STAGES>

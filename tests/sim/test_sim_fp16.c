@@ -152,11 +152,43 @@ static void test_graded(void **state) {
     try_all(graded);
 }
 
+/* Sums near overflow, of rows near it by small columns, and the other way round. */
+static void nearly_too_large(const struct sim_product *p) {
+    for (int k = 0; k < p->k; k++) {
+        for (int row = 0; row < p->m; row++) {
+            *element_a(p, 0, row, k) *= 3e38f;
+            *element_a(p, 1, row, k) /= 16 * (float)p->k;
+        }
+        for (int column = 0; column < p->n; column++) {
+            *element_b(p, 0, column, k) /= 16 * (float)p->k;
+            *element_b(p, 1, column, k) *= 3e38f;
+        }
+    }
+}
+static void test_nearly_too_large(void **state) {
+    (void)state;
+    try_all(nearly_too_large);
+}
+
+/* One product to a result, of the smallest that fp16 holds, of rows as small as are scaled, by large columns. */
+static void nearly_too_small(const struct sim_product *p) {
+    for (int k = 0; k < p->k; k++) {
+        for (int row = 0; row < p->m; row++) *element_a(p, 1, row, k) = k < 2 ? ldexpf(1.3f, -95 - 27 * k) : 0;
+        for (int column = 0; column < p->n; column++)
+            *element_b(p, 1, column, k) = k == 1 ? ldexpf(1.1f, 70) : k == 2 ? ldexpf(1.9f, 97) : 0;
+    }
+}
+static void test_nearly_too_small(void **state) {
+    (void)state;
+    try_all(nearly_too_small);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_elements), cmocka_unit_test(test_small_elements_of_b),
-        cmocka_unit_test(test_many_wide_rows), cmocka_unit_test(test_infinities_and_nans),
-        cmocka_unit_test(test_many_nans),      cmocka_unit_test(test_far_ends),
-        cmocka_unit_test(test_graded)};
+        cmocka_unit_test(test_small_elements),  cmocka_unit_test(test_small_elements_of_b),
+        cmocka_unit_test(test_many_wide_rows),  cmocka_unit_test(test_infinities_and_nans),
+        cmocka_unit_test(test_many_nans),       cmocka_unit_test(test_far_ends),
+        cmocka_unit_test(test_graded),          cmocka_unit_test(test_nearly_too_large),
+        cmocka_unit_test(test_nearly_too_small)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
