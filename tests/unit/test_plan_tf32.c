@@ -125,6 +125,25 @@ static void on_the_users_word_fp32_is_the_rival(void **state) {
     assert_tf32(plan_of(p, true, 2048 * MIB));
 }
 
+/* By the model alone: on an A100 one product on fp16 is well over its fp32 rate, on an RTX 4090 it is not. */
+static void on_the_users_word_fp16_before_hopper(void **state) {
+    (void)state;
+    struct gemm_problem p = allowed(GEMM_OP_N, GEMM_OP_N, 4096, 4096, 4096);
+    p.cublas_tf32 = 0;
+    struct gemm_plan plan = plan_on(80, p);
+    assert_tf32(plan);
+    assert_int_equal(plan.variant->family, FAMILY_FP16X1_MMA);
+    plan = plan_on(89, p);
+    assert_int_equal(plan.reason, REASON_slower);
+    for (int own_word = 0; own_word < 2; own_word++) { /* on Hopper never */
+        p = allowed(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 32);
+        p.cublas_tf32 = !own_word;
+        plan = plan_of(p, true, 2048 * MIB);
+        assert_int_equal(plan.reason, REASON_routed);
+        assert_int_not_equal(plan.variant->family, FAMILY_FP16X1_MMA);
+    }
+}
+
 static void nobody_else_gets_tf32(void **state) {
     (void)state;
     for (int contract = CONTRACT_IEEE; contract < CONTRACT_TF32; contract++) {
@@ -215,6 +234,7 @@ int main(void) {
         cmocka_unit_test(its_time_depends_on_alignment),
         cmocka_unit_test(elsewhere_cublas_keeps_the_call),
         cmocka_unit_test(on_the_users_word_fp32_is_the_rival),
+        cmocka_unit_test(on_the_users_word_fp16_before_hopper),
         cmocka_unit_test(nobody_else_gets_tf32),
         cmocka_unit_test(scratch_is_for_operands),
         cmocka_unit_test(the_last_tiles_are_shared),
