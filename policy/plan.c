@@ -250,7 +250,7 @@ static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_proble
     if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
     /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
     if (gemm_family_split_mma(v->family) && d->arch != 80) return false;
-    if (v->family == FAMILY_FP16X1_MMA && d->wgmma) return false; /* the same */
+    if (v->family == FAMILY_FP16X1_MMA && d->wgmma) return false; /* as wgmma it is faster */
     return v->family != FAMILY_FUSED || p->k >= FUSED_ROUTED_K;
 }
 
