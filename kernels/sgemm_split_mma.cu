@@ -5,4 +5,4 @@
     KERNEL_OF(struct split_args, name##_##suffix, 256, 1) {                                                            \
         sgemm_split_mma<128, 128, 16, 8, 8, 4, load_a, load_b>(args);                                                  \
     }
-GEMM_SPLIT_MMA_PAIRS(KERNEL_FOR, sgemm_split_mma_128x128x16)
+GEMM_UNALIGNED_PAIRS(KERNEL_FOR, sgemm_split_mma_128x128x16)

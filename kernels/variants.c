@@ -43,12 +43,24 @@ static int mma_tile_floats(int extent, int bk, enum gemm_loader loader, int pad)
     return loader == LOAD_K4 ? extent * (bk + 4) : bk * (extent + pad);
 }
 
+/* sgemm_skinny.cuh: each warp's stages, with padded rows of what lies along k, where all sums are added at last. */
+static int skinny_floats(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
+    const int longer = v->bm > v->bn ? v->bm : v->bn, shorter = v->bm > v->bn ? v->bn : v->bm;
+    const int rows = 32 * v->tm * v->tn / shorter, warps = v->threads / 32, warps_k = warps * rows / longer;
+    const int chunk = v->bk / warps_k, pad_long = (v->bm > v->bn ? a : b) == LOAD_K4 ? 4 : 0;
+    const int pad_short = (v->bm > v->bn ? b : a) == LOAD_K4 && shorter >= 8 ? 4 : 0;
+    const int stage = rows * (chunk + pad_long) + chunk * (shorter + pad_short);
+    const int stages = warps * v->stages * stage, sums = warps_k * shorter * (longer + 4);
+    return stages > sums ? stages : sums;
+}
+
 int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
     if (v->family == FAMILY_FUSED) return FUSED_SHARED_BYTES;
     if (v->family == FAMILY_TF32_WGMMA) return TF32_SHARED_BYTES;
     int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
     if (v->family == FAMILY_STREAM) return stream_floats(v, b) * 4;
+    if (v->family == FAMILY_SKINNY) return skinny_floats(v, a, b) * 4;
     if (v->family == FAMILY_SIMT) return simt_floats(v, stages) * 4;
     if (v->family == FAMILY_TF32_PACKED) stages = v->stages * v->bk * (v->bm + v->bn);
     if (v->family == FAMILY_FP16X1_MMA) stages = v->stages * v->bk / 2 * (v->bm + v->bn);

@@ -33,6 +33,15 @@
     VARIANT(sgemm_stream_256x256x32, STREAM, IEEE, 90, 256, 256, 32, 8, 16, 2, 256, 1, 1)                              \
     VARIANT(sgemm_stream_128x128x32, STREAM, IEEE, 80, 128, 128, 32, 8, 16, 2, 128, 1, 1)
 
+/* One side of C short, the shorter one of the tile. Four kernels for each, by the order that each operand lies in. */
+#define GEMM_SKINNY_VARIANTS(VARIANT)                                                                                  \
+    VARIANT(sgemm_skinny_64x4x128, SKINNY, IEEE, 80, 64, 4, 128, 2, 4, 2, 128, 1, 1)                                   \
+    VARIANT(sgemm_skinny_64x8x128, SKINNY, IEEE, 80, 64, 8, 128, 4, 4, 2, 128, 1, 1)                                   \
+    VARIANT(sgemm_skinny_64x16x128, SKINNY, IEEE, 80, 64, 16, 128, 4, 8, 2, 128, 1, 1)                                 \
+    VARIANT(sgemm_skinny_4x64x128, SKINNY, IEEE, 80, 4, 64, 128, 4, 2, 2, 128, 1, 1)                                   \
+    VARIANT(sgemm_skinny_8x64x128, SKINNY, IEEE, 80, 8, 64, 128, 4, 4, 2, 128, 1, 1)                                   \
+    VARIANT(sgemm_skinny_16x64x128, SKINNY, IEEE, 80, 16, 64, 128, 8, 4, 2, 128, 1, 1)
+
 #define GEMM_TF32_MMA_VARIANTS(VARIANT)                                                                                \
     VARIANT(sgemm_tf32_mma_128x256x16, TF32_MMA, TF32, 80, 128, 256, 16, 16, 8, 3, 256, 1, 0)                          \
     VARIANT(sgemm_tf32_mma_64x64x16, TF32_MMA, TF32, 80, 64, 64, 16, 8, 4, 4, 128, 2, 0)
@@ -77,7 +86,8 @@
 /* clang-format off */
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
     GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT)                          \
-    GEMM_SPLIT_VARIANTS(VARIANT) GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                         \
+    GEMM_SKINNY_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT) GEMM_SPLIT_MMA_VARIANTS(VARIANT)                        \
+    GEMM_FUSED_VARIANTS(VARIANT)                                                                                       \
     GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT) GEMM_FP16X1_MMA_VARIANTS(VARIANT)                \
     GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 /* clang-format on */
@@ -85,6 +95,7 @@
 /*
  *   SIMT    fp32 FFMA
  *   STREAM  fp32 FFMA for a small K, which stays in shared memory
+ *   SKINNY  fp32 FFMA for a short side of C, by warps that each have k of their own
  *   FP16X3  three products of fp16 planes where the operands allow it, else as BF16X6: the device decides
  *   BF16X6  six products of bf16 planes
  *   FP16X1  one product of scaled fp16 planes where the operands allow it, else as TF32_WGMMA: the device decides
@@ -98,6 +109,7 @@
 enum gemm_family {
     FAMILY_SIMT,
     FAMILY_STREAM,
+    FAMILY_SKINNY,
     FAMILY_FP16X3,
     FAMILY_BF16X6,
     FAMILY_FP16X1,
@@ -144,8 +156,8 @@ enum gemm_loader { LOAD_MN16, LOAD_MN4, LOAD_K4, LOADER_COUNT };
     GEMM_FEW_LOADER_PAIRS(X, __VA_ARGS__)                                                                              \
     X(__VA_ARGS__, tt, LOAD_K4, LOAD_K4)
 
-/* Those of kernels whose 16-byte copies take any alignment: v is s. */
-#define GEMM_SPLIT_MMA_PAIRS(X, ...)                                                                                   \
+/* Those of kernels that take any alignment: v is s. */
+#define GEMM_UNALIGNED_PAIRS(X, ...)                                                                                   \
     X(__VA_ARGS__, ss, LOAD_MN4, LOAD_MN4)                                                                             \
     X(__VA_ARGS__, st, LOAD_MN4, LOAD_K4)                                                                              \
     X(__VA_ARGS__, ts, LOAD_K4, LOAD_MN4)                                                                              \
@@ -195,8 +207,8 @@ static inline int gemm_family_needs_scratch(enum gemm_family family) {
 
 /* Whether a batch may be given by arrays of pointers. */
 static inline int gemm_family_takes_pointers(enum gemm_family family) {
-    return family == FAMILY_SIMT || family == FAMILY_TF32_MMA || gemm_family_packed(family) ||
-           gemm_family_split_mma(family);
+    return family == FAMILY_SIMT || family == FAMILY_SKINNY || family == FAMILY_TF32_MMA ||
+           gemm_family_packed(family) || gemm_family_split_mma(family);
 }
 
 /*

@@ -34,7 +34,8 @@ static const double EARLY_LAUNCH_S = 1.3e-6; /* of one that is set up while anot
 static const double CTA_START_K = 26;        /* prologue and epilogue of a CTA, in k steps of its main loop */
 static const double CTA_START_K_SINGLE = 60; /* the same where results are stored one by one */
 static const double STREAM_START_K = 5;      /* the same where a CTA's stores overlap another's tile */
-static const double PASSES_S = 14e-6;        /* the kernels before the product, and its start */
+static const double SKINNY_START_K = 20;
+static const double PASSES_S = 14e-6; /* the kernels before the product, and its start */
 static const double ONE_PASSES_S = 27e-6, ONE_PASSES_S_BANDS = 17.5e-6; /* before and behind one product of planes, */
 static const double ONE_BANDWIDTH = 0.78, ONE_BANDWIDTH_BANDS = 1.36; /* their share of the chip's: bands read twice, */
 static const double ONE_BANDWIDTH_STORES = 0.45; /* the second time from a cache; and the product's where K is short */
@@ -189,6 +190,30 @@ static double fused_efficiency(const struct gemm_problem *p) {
     return read_in_quads(p) ? (p->k <= FUSED_FINE_K ? 1.25 : 1.6) : 1.0;
 }
 
+static bool long_m(const struct gemm_variant *v) {
+    return v->bm > v->bn;
+}
+
+/*
+ * As measured on the H200: mostly the bandwidth, of which a lane that turns rows along k, and copies of single floats,
+ * leave less. The more so the wider the short side.
+ */
+static double skinny_efficiency(const struct gemm_problem *p, const struct gemm_variant *v,
+                                const struct gemm_device *d) {
+    const enum gemm_loader loader = long_m(v) ? gemm_loader_a(p) : gemm_loader_b(p);
+    const int64_t ld = long_m(v) ? p->lda : p->ldb;
+    const bool along_k = loader == LOAD_K4, single = ld % 4 || (long_m(v) ? p->align_a : p->align_b) < 16;
+    const int products = long_m(v) ? v->bn : v->bm; /* of each float that is read */
+    const double read = 0.5 * products * d->dram_bytes_per_s / d->ffma_flops_per_s * (along_k ? 0.78 : 0.87);
+    const double most = along_k ? 0.39 : 0.50;
+    return (read < most ? read : most) * (!single ? 1 : along_k ? 0.85 : 0.74);
+}
+
+/* Of a skinny kernel's CTAs an SM takes two, where it has the shared memory. */
+static int skinny_ctas(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
+    return d->smem_per_sm / 2 > gemm_variant_shared_bytes(v, gemm_loader_a(p), gemm_loader_b(p)) ? 2 : 1;
+}
+
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
 static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
     if (v->family == FAMILY_TF32_MMA) return tf32_mma_efficiency(p, v, d);
@@ -201,6 +226,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (v->family == FAMILY_FUSED) return fused_efficiency(p);
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
     if (v->family == FAMILY_STREAM) return v->threads < 256 ? 0.55 : 0.78;
+    if (v->family == FAMILY_SKINNY) return skinny_efficiency(p, v, d);
     const int tile = v->tm * v->tn;
     const bool single = gemm_loader_a(p) == LOAD_MN4 || gemm_loader_b(p) == LOAD_MN4; /* copies */
     const bool both_along_k = gemm_loader_a(p) == LOAD_K4 && gemm_loader_b(p) == LOAD_K4;
@@ -240,6 +266,7 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
 /* In k steps; a CTA that has an SM to itself and a small tile is as long about it as one with a large tile. */
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
+    if (v->family == FAMILY_SKINNY) return SKINNY_START_K;
     if (v->family == FAMILY_TF32_MMA || gemm_family_packed(v->family) || gemm_family_split_mma(v->family))
         return TF32_MMA_START_K;
     if (v->family == FAMILY_FP16X1) return (p->m | p->ldd) % 4 ? ONE_START_K_SINGLE : ONE_START_K;
@@ -266,6 +293,8 @@ static double bandwidth(const struct gemm_problem *p, const struct gemm_variant 
 struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const struct gemm_device *d,
                                          const struct gemm_variant *v) {
     double plane = (double)p->batch * (double)p->n * (double)p->m * 4; /* bytes of one partial C */
+    const bool skinny = v->family == FAMILY_SKINNY;
+    const int ctas_per_sm = skinny ? skinny_ctas(p, v, d) : v->ctas_per_sm;
     return (struct gemm_cost_terms){
         .ctas = (double)ceil_div(p->m, v->bm) * (double)ceil_div(p->n, v->bn) * (double)p->batch,
         .sm_count = d->sm_count,
@@ -277,8 +306,8 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .start_k = start_k(p, v),
         .passes_s = passes(p, d, v),
         .launch_s = v->family == FAMILY_TF32_WGMMA ? EARLY_LAUNCH_S : LAUNCH_S,
-        .ctas_per_sm = v->ctas_per_sm,
-        .warps = v->threads / 32.0,
+        .ctas_per_sm = ctas_per_sm,
+        .warps = skinny ? 8.0 / ctas_per_sm : v->threads / 32.0, /* as many as there are are enough to read */
         .unhidden = v->contract == CONTRACT_IEEE ? FFMA_UNHIDDEN : 0,
     };
 }

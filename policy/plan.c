@@ -248,6 +248,8 @@ static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_proble
     if (p->cublas_tf32 && v->contract != CONTRACT_TF32) return false;
     /* Sectors that two of its warps share leave the L2 cache before both have written: slow (measured). */
     if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
+    /* Of its tiles' short side there is one, on the side that is short. */
+    if (v->family == FAMILY_SKINNY && (v->bm > v->bn ? p->n > v->bn : p->m > v->bm)) return false;
     /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
     if (gemm_family_split_mma(v->family) && d->arch != 80) return false;
     if (v->family == FAMILY_FP16X1_MMA && d->wgmma) return false; /* as wgmma it is faster */

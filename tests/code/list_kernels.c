@@ -13,6 +13,7 @@
 #define ALL_PAIRS(name, ...)    GEMM_LOADER_PAIRS(ROW, name)
 #define FEW_PAIRS(name, ...)    GEMM_FEW_LOADER_PAIRS(ROW, name)
 #define STREAM_PAIRS(name, ...) GEMM_STREAM_PAIRS(ROW, name)
+#define SKINNY_PAIRS(name, ...) GEMM_UNALIGNED_PAIRS(ROW, name)
 
 /* One kernel, whatever the loaders. */
 #define ONE_ROW(name, ...)                                                                                             \
@@ -30,9 +31,10 @@ int main(void) {
     GEMM_SIMT_VARIANTS(ALL_PAIRS)
     GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
     GEMM_STREAM_VARIANTS(STREAM_PAIRS)
+    GEMM_SKINNY_VARIANTS(SKINNY_PAIRS)
     GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
     GEMM_TF32_PACKED_VARIANTS(ONE_ROW)
     GEMM_FP16X1_MMA_VARIANTS(ONE_ROW)
-    GEMM_SPLIT_MMA_PAIRS(SHARED_ROW, VARIANT_sgemm_fp16x3_mma_128x128x16)
+    GEMM_UNALIGNED_PAIRS(SHARED_ROW, VARIANT_sgemm_fp16x3_mma_128x128x16)
     return 0;
 }

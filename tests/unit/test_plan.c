@@ -262,6 +262,32 @@ static void the_streaming_kernel_takes_a_small_k_and_aligned_columns(void **stat
                      REASON_forced_kernel);
 }
 
+/* Kernels for a short side take it on either side of C, and nothing wider unless they are forced. */
+static void a_short_side_has_kernels_of_its_own(void **state) {
+    (void)state;
+    const enum gemm_op ops[] = {GEMM_OP_N, GEMM_OP_T};
+    for (int i = 0; i < 4; i++)
+        for (int64_t side = 3; side <= 17; side++) {
+            struct gemm_plan tall = plan_on(90, problem_of(ops[i / 2], ops[i % 2], 16384, side, 4096));
+            struct gemm_plan wide = plan_on(90, problem_of(ops[i / 2], ops[i % 2], side, 16384, 4096));
+            if (side > 16) {
+                assert_true(!tall.variant || tall.variant->family != FAMILY_SKINNY);
+                assert_true(!wide.variant || wide.variant->family != FAMILY_SKINNY);
+                continue;
+            }
+            assert_routed(tall);
+            assert_routed(wide);
+            assert_int_equal(tall.variant->family, FAMILY_SKINNY);
+            assert_int_equal(wide.variant->family, FAMILY_SKINNY);
+            const int tile = side > 8 ? 16 : side > 4 ? 8 : 4; /* the smallest that holds it */
+            assert_int_equal(tall.variant->bn, tile);
+            assert_int_equal(wide.variant->bm, tile);
+        }
+    struct toggles toggles = default_toggles();
+    toggles.kernel = VARIANT_sgemm_skinny_64x16x128;
+    assert_routed(plan_with(square, toggles, plenty_of_scratch()));
+}
+
 /* A forced raster keeps to the tile rows that there are: 1024 times 2^24 tile columns would not fit a kernel's int. */
 static void a_forced_raster_stays_within_the_tiles(void **state) {
     (void)state;
@@ -446,6 +472,7 @@ int main(void) {
         cmocka_unit_test(a_profile_off_also_stops_a_forced_kernel),
         cmocka_unit_test(forced_split_and_raster_are_had),
         cmocka_unit_test(the_streaming_kernel_takes_a_small_k_and_aligned_columns),
+        cmocka_unit_test(a_short_side_has_kernels_of_its_own),
         cmocka_unit_test(a_forced_raster_stays_within_the_tiles),
         cmocka_unit_test(a_split_needs_scratch),
         cmocka_unit_test(huge_k_with_narrow_sides_forwards),

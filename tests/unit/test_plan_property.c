@@ -192,6 +192,15 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     case FAMILY_STREAM: /* B's tile and each warp's 32 rows of A, twice, and the epilogue's strips */
         bytes = (wide)v->bk * 2 * (v->bn + (b == LOAD_K4 ? 4 : 0) + v->bm) * 4 + (wide)v->bm / 32 * 8 * 48 * 4;
         break;
+    case FAMILY_SKINNY: { /* a warp's rows of the long side, padded along k, and all of the short one; sums of all */
+        const bool long_m = v->bm > v->bn, along_k = (long_m ? a : b) == LOAD_K4, turns = (long_m ? b : a) == LOAD_K4;
+        const wide longer = long_m ? v->bm : v->bn, shorter = long_m ? v->bn : v->bm;
+        const wide rows = (wide)v->tm * v->tn * 32 / shorter, k = v->bk * longer / rows / (v->threads / 32);
+        const wide quad = 4, row = along_k ? k + quad : k, turned = shorter >= 8 && turns ? shorter + quad : shorter;
+        bytes = (wide)v->threads / 32 * v->stages * (rows * row + k * turned) * 4;
+        strips = v->bk / k * shorter * (longer + 4) * 4;
+        break;
+    }
     case FAMILY_FP16X1: /* eight stages of one plane, lines, a pad: as many bytes */
     case FAMILY_FP16X3: /* four stages of two planes, but the two families share a kernel */
     case FAMILY_BF16X6: /* three stages of three planes of 384 rows, 32 k each; a pad for alignment */
