@@ -36,17 +36,17 @@ static const double CTA_START_K_SINGLE = 60; /* the same where results are store
 static const double STREAM_START_K = 5;      /* the same where a CTA's stores overlap another's tile */
 static const double SKINNY_START_K = 20;
 static const double PASSES_S = 14e-6; /* the kernels before the product, and its start */
-static const double ONE_PASSES_S = 27e-6, ONE_PASSES_S_BANDS = 17.5e-6; /* before and behind one product of planes, */
-static const double ONE_BANDWIDTH = 0.78, ONE_BANDWIDTH_BANDS = 1.36; /* their share of the chip's: bands read twice, */
-static const double ONE_BANDWIDTH_STORES = 0.45; /* the second time from a cache; and the product's where K is short */
+static const double ONE_PASSES_S = 24e-6, ONE_PASSES_S_BANDS = 16e-6; /* before and behind one product of planes, */
+static const double ONE_BANDWIDTH = 0.78, ONE_BANDWIDTH_BANDS = 1.27; /* their share of the chip's: bands read twice, */
+static const double ONE_BANDWIDTH_STORES = 0.55; /* the second time from a cache; and the product's where K is short */
 enum { ONE_CACHED_K = 5120 };
 static const double PACK_S = 2e-6;      /* one that overlaps */
 static const double TF32_START_K = 120; /* as CTA_START_K, where the loop is faster and results are 16-byte stores */
 static const double TF32_START_K_SINGLE = 260;   /* or single ones */
 static const double TF32_START_K_IN_TURNS = 110; /* or where another tile is multiplied meanwhile */
 static const double SPLIT_START_K_SINGLE = 600;  /* the same of split operands */
-static const double ONE_START_K = 370,
-                    ONE_START_K_SINGLE = 660; /* of one product of planes: its loop is faster still */
+static const double ONE_START_K = 350,
+                    ONE_START_K_SINGLE = 600; /* of one product of planes: its loop is faster still */
 static const double TF32_MMA_START_K = 110;
 static const double LOOKS_S = 8e-6; /* of the two kernels before a product that splits in registers */
 static const double FUSED_START_K = 120;
@@ -222,7 +222,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (gemm_family_split_mma(v->family)) return split_mma_efficiency(v, d);
     if (v->family == FAMILY_FP16X3) return 3.3;
     if (v->family == FAMILY_BF16X6) return 2.05;
-    if (v->family == FAMILY_FP16X1) return 11.7;
+    if (v->family == FAMILY_FP16X1) return 11.3;
     if (v->family == FAMILY_FUSED) return fused_efficiency(p);
     if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
     if (v->family == FAMILY_STREAM) return v->threads < 256 ? 0.55 : 0.78;
