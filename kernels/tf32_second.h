@@ -14,8 +14,8 @@ struct tf32_second_args {
 
 /* All that is to be launched, made ready before the product that it stands behind. */
 struct tf32_second {
-    struct tf32_pack_second_args pass;
     struct tf32_second_args product;
+    struct tf32_pack_second_args pass;
     void (*kernel)(void);
     unsigned copiers, ctas; /* CTAs of the pass, 0: none; and of the product */
 };
