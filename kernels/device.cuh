@@ -23,9 +23,9 @@
     }                                                                                                                  \
     SIM_REGISTER(name, threads, sizeof(type))                                                                          \
     static void name##_body(const type &args)
-#define KERNEL_WITH_REGISTERS(name, threads, registers) KERNEL(name, threads, 1)
-#define SHARED_MEMORY(name)                             float *name = (float *)sim_shared_memory()
-#define __shared__                                      static /* CTAs run one after another */
+#define KERNEL_OF_WITH_REGISTERS(type, name, threads, registers) KERNEL_OF(type, name, threads, 1)
+#define SHARED_MEMORY(name)                                      float *name = (float *)sim_shared_memory()
+#define __shared__                                               static /* CTAs run one after another */
 #else
 #define DEVICE        __device__ __forceinline__
 #define DEVICE_MEMBER __device__ __forceinline__
@@ -33,10 +33,12 @@
 #define KERNEL_OF(type, name, threads, ctas_per_sm)                                                                    \
     extern "C" __global__ void __launch_bounds__(threads, ctas_per_sm) name(const __grid_constant__ type args)
 /* The most registers of a thread, where the number of CTAs that share an SM would allow more. */
-#define KERNEL_WITH_REGISTERS(name, threads, registers)                                                                \
-    extern "C" __global__ void __maxnreg__(registers) name(const __grid_constant__ struct gemm_args args)
+#define KERNEL_OF_WITH_REGISTERS(type, name, threads, registers)                                                       \
+    extern "C" __global__ void __maxnreg__(registers) name(const __grid_constant__ type args)
 #define SHARED_MEMORY(name) extern __shared__ __align__(128) float name[]
 #endif
 #define KERNEL(name, threads, ctas_per_sm) KERNEL_OF(struct gemm_args, name, threads, ctas_per_sm)
+#define KERNEL_WITH_REGISTERS(name, threads, registers)                                                                \
+    KERNEL_OF_WITH_REGISTERS(struct gemm_args, name, threads, registers)
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "driver.h"
 #include "fp16_fragments.h"
+#include "simt_rows.h"
 #include "split.h"
 #include "tf32_fragments.h"
 
@@ -31,12 +32,14 @@
 #define SHARES(name, ...)                     extern void name##_shares(void);
 GEMM_SIMT_VARIANTS(ALL_PAIRS)
 GEMM_SIMT_VARIANTS(SHARES)
+GEMM_SIMT_ROWS_VARIANTS(SHARES)
 GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
 GEMM_STREAM_VARIANTS(STREAM_PAIRS)
 GEMM_SKINNY_VARIANTS(SKINNY_PAIRS)
 GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
 GEMM_UNALIGNED_PAIRS(DECLARE, sgemm_split_mma_128x128x16)
 #define PACKED(name, ...) extern void name(void);
+GEMM_SIMT_ROWS_VARIANTS(PACKED)
 GEMM_TF32_PACKED_VARIANTS(PACKED)
 GEMM_FP16X1_MMA_VARIANTS(PACKED)
 #undef ALL_PAIRS
@@ -46,7 +49,7 @@ GEMM_FP16X1_MMA_VARIANTS(PACKED)
 #undef SHARES
 #undef PACKED
 extern void splitk_reduce(void), split_extremes(void), split_choose(void), tf32_fragments(void),
-    split_one_extremes(void), split_one_choose(void), fp16_fragments(void);
+    split_one_extremes(void), split_one_choose(void), fp16_fragments(void), simt_rows(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define ALL_PAIRS(name, ...)    [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
@@ -56,8 +59,8 @@ static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define PACKED(name, ...)       [VARIANT_##name] = {{(const void *)name}},
 #define SPLIT_MMA(name, ...)    [VARIANT_##name] = {GEMM_UNALIGNED_PAIRS(ADDRESS, sgemm_split_mma_128x128x16)},
     GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS) GEMM_STREAM_VARIANTS(STREAM_PAIRS)
-        GEMM_SKINNY_VARIANTS(SKINNY_PAIRS) GEMM_TF32_MMA_VARIANTS(ALL_PAIRS) GEMM_TF32_PACKED_VARIANTS(PACKED)
-            GEMM_FP16X1_MMA_VARIANTS(PACKED) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
+        GEMM_SIMT_ROWS_VARIANTS(PACKED) GEMM_SKINNY_VARIANTS(SKINNY_PAIRS) GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+            GEMM_TF32_PACKED_VARIANTS(PACKED) GEMM_FP16X1_MMA_VARIANTS(PACKED) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef STREAM_PAIRS
@@ -69,7 +72,7 @@ static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 /* Of persistent variants: the kernel that adds what CTAs left of shared tiles. */
 static const void *const shares_kernels[VARIANT_COUNT] = {
 #define SHARES(name, ...) [VARIANT_##name] = (const void *)name##_shares,
-    GEMM_SIMT_VARIANTS(SHARES)
+    GEMM_SIMT_VARIANTS(SHARES) GEMM_SIMT_ROWS_VARIANTS(SHARES)
 #undef SHARES
 };
 
@@ -91,8 +94,16 @@ static int index_of(const struct gemm_variant *variant) {
 
 static const void *kernel_of(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     const bool any = gemm_family_split_mma(v->family) || v->family == FAMILY_SKINNY; /* alignment */
-    if (gemm_family_packed(v->family)) return kernels[index_of(v)][0][0];
+    if (gemm_family_packed(v->family) || v->family == FAMILY_SIMT_ROWS) return kernels[index_of(v)][0][0];
     return kernels[index_of(v)][any && a == LOAD_MN16 ? LOAD_MN4 : a][any && b == LOAD_MN16 ? LOAD_MN4 : b];
+}
+
+/* A kernel and the pass beside it share an SM, so how its shared memory is set up too. */
+static cudaError_t load_rows(const void *kernel) {
+    const enum cudaFuncAttribute carveout = cudaFuncAttributePreferredSharedMemoryCarveout;
+    cudaError_t error = cudaFuncSetAttribute(kernel, carveout, cudaSharedmemCarveoutMaxShared);
+    if (error != cudaSuccess) return error;
+    return cudaFuncSetAttribute((const void *)simt_rows, carveout, cudaSharedmemCarveoutMaxShared);
 }
 
 /* Loads what a launch needs. This may be the first call in a process that is capturing: loading is no part of that. */
@@ -113,6 +124,7 @@ static cudaError_t load(const struct gemm_variant *v, const void *kernel, int sh
     if (error == cudaSuccess && scales) error = cudaFuncGetAttributes(&attributes, (const void *)fp16_fragments);
     if (error == cudaSuccess && packs) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_fragments);
     if (error == cudaSuccess && shares) error = cudaFuncGetAttributes(&attributes, shares);
+    if (error == cudaSuccess && v->family == FAMILY_SIMT_ROWS) error = load_rows(kernel);
     cudaThreadExchangeStreamCaptureMode(&mode);
     return error;
 }
@@ -180,17 +192,43 @@ static cudaError_t launch(const void *kernel, dim3 grid, int threads, int shared
     return error;
 }
 
-/* A CTA per tile, or as many as stay; then what they shared is added. */
-static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
-                               struct gemm_args *args, cudaStream_t stream) {
+/* A CTA per tile, or as many as stay. */
+static unsigned simt_ctas(const struct gemm_variant *v, struct gemm_args *args) {
     const int tiles = args->tiles_m * args->tiles_n * args->splits * args->batch;
     const int room = gemm_variant_persists(v) && args->ctas > 0 ? args->ctas : tiles;
     args->ctas = args->shared_tiles || tiles > room ? room : tiles;
-    cudaError_t error = launch(kernel_of(v, a, b), (dim3){(unsigned)args->ctas, 1, 1}, v->threads,
-                               gemm_variant_shared_bytes(v, a, b), args, stream);
-    if (error != cudaSuccess || !args->shared_tiles) return error;
+    return (unsigned)args->ctas;
+}
+
+/* What they shared is added. */
+static cudaError_t launch_shares(const struct gemm_variant *v, struct gemm_args *args, cudaStream_t stream) {
+    if (!args->shared_tiles) return cudaSuccess;
     dim3 grid = {(unsigned)(v->bm * v->bn / SHARES_FLOATS), (unsigned)args->shared_tiles, 1};
     return launch(shares_kernels[index_of(v)], grid, SHARES_FLOATS / 4, 0, args, stream);
+}
+
+static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                               struct gemm_args *args, cudaStream_t stream) {
+    dim3 grid = {simt_ctas(v, args), 1, 1};
+    cudaError_t error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
+    return error == cudaSuccess ? launch_shares(v, args, stream) : error;
+}
+
+/* The product, which starts when all CTAs of the pass before it have, and not only when they are done. */
+static cudaError_t launch_beside(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                                 struct simt_rows_args *product, bool passes, cudaStream_t stream) {
+    dim3 grid = {simt_ctas(v, &product->gemm), 1, 1};
+    const int shared = gemm_variant_shared_bytes(v, a, b);
+#ifdef FASTGEMM_HOPPER
+    void (*kernel)(void) = (void (*)(void))kernel_of(v, a, b);
+    cudaError_t error =
+        launch_overlapping(kernel, (struct launch_shape){grid, v->threads, shared, passes}, product, stream);
+    if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
+    return error;
+#else
+    (void)passes;
+    return launch(kernel_of(v, a, b), grid, v->threads, shared, product, stream);
+#endif
 }
 
 /* Of splitk_reduce.cu: a block's warps take a column each, or share one where there are many splits. */
@@ -211,6 +249,26 @@ static cudaError_t launch_looks(struct split_args *looks, const void *extremes, 
     cudaError_t error = launch(extremes, (dim3){units, (unsigned)looks->chunks, batch}, EXTREMES_THREADS,
                                12 * SPLIT_UNIT_ROWS, looks, stream);
     return error == cudaSuccess ? launch(choose, (dim3){units, batch, 1}, SPLIT_UNIT_ROWS, 0, looks, stream) : error;
+}
+
+/* The pass, with one CTA for each SM, and the product beside it. */
+static cudaError_t launch_rows(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                               const struct gemm_args *args, cudaStream_t stream) {
+    struct simt_rows_args product = {.gemm = *args};
+    struct simt_rows_pass pass = simt_rows_place(&product, a, b, args->partial);
+    const unsigned units = product.units * (unsigned)pass.chunks; /* none without k */
+    const unsigned sms = args->ctas > v->ctas_per_sm ? (unsigned)(args->ctas / v->ctas_per_sm) : 1;
+    cudaError_t error = cudaSuccess;
+    if (units) {
+        error = cudaMemsetAsync(pass.there, 0, (size_t)simt_rows_counts_bytes(args->k), stream);
+        if (error != cudaSuccess) cudaGetLastError();
+    }
+    if (error == cudaSuccess && units)
+        error = launch((const void *)simt_rows, (dim3){units < sms ? units : sms, 1, 1}, SIMT_ROWS_THREADS, 0, &pass,
+                       stream);
+    if (error == cudaSuccess) error = launch_beside(v, a, b, &product, units > 0, stream);
+    if (error == cudaSuccess) error = launch_shares(v, &product.gemm, stream);
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product.gemm, stream) : error;
 }
 
 /* A look at the operands, the product by what was seen, and the sum of a split. Of scratch the notes come first. */
@@ -267,6 +325,7 @@ static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader
     if (gemm_family_split_mma(v->family)) return launch_split_mma(v, a, b, args, stream);
     if (v->family == FAMILY_TF32_PACKED) return launch_packed(v, a, b, args, stream);
     if (v->family == FAMILY_FP16X1_MMA) return launch_fp16x1_mma(v, a, b, args, stream);
+    if (v->family == FAMILY_SIMT_ROWS) return launch_rows(v, a, b, args, stream);
     cudaError_t error = v->family == FAMILY_SIMT ? launch_simt(v, a, b, args, stream)
                                                  : launch(kernel_of(v, a, b), grid, v->threads,
                                                           gemm_variant_shared_bytes(v, a, b), args, stream);
@@ -332,7 +391,7 @@ int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gem
     const int64_t fit = INT32_MAX / ((int64_t)args.tiles_m * args.tiles_n * args.splits);
     const int most = fit > MAX_GRID_YZ ? MAX_GRID_YZ : fit > 1 ? (int)fit : 1; /* in one launch */
     int left = args.batch;
-    if (args.shared_tiles) args.shares = args.partial, args.partial = NULL;
+    if (args.shared_tiles && variant->family == FAMILY_SIMT) args.shares = args.partial, args.partial = NULL;
     while (error == cudaSuccess && left > 0) {
         args.batch = left < most ? left : most;
         error = launch_batches(variant, a, b, &args, stream);

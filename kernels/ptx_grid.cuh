@@ -21,4 +21,15 @@ DEVICE void grid_launch_next(void) {
 #endif
 }
 
+/* What is written by who releases what is read here, is seen. */
+DEVICE uint32_t ld_acquire(const uint32_t *global) {
+#ifdef FASTGEMM_SIM
+    return *global;
+#else
+    uint32_t x;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(x) : "l"(global) : "memory");
+    return x;
+#endif
+}
+
 #endif

@@ -25,13 +25,6 @@ DEVICE void cp_async_16_part(uint32_t shared, const void *global, int bytes) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes) : "memory");
 }
 
-/* What is written by who releases what is read here, is seen. */
-DEVICE uint32_t ld_acquire(const uint32_t *global) {
-    uint32_t x;
-    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(x) : "l"(global) : "memory");
-    return x;
-}
-
 DEVICE void st_shared(uint32_t address, float x) {
     asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(x) : "memory");
 }

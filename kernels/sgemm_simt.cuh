@@ -161,13 +161,25 @@ DEVICE void simt_note(volatile struct simt_noted &to, const struct simt_work &x,
     to.k_tiles = k_tiles;
 }
 
+/* Whether operands lie where they are read from: they do, unless a pass brings them there (sgemm_simt_rows.cu). */
+struct operands_there {
+    /* Rows that a copy may read, of `mn`. */
+    static DEVICE_MEMBER int extent(int mn) { return mn; }
+    /* How many of a piece's last `tiles` k tiles, which end at `k_end`, may be copied now: one at least. */
+    template <int BK> DEVICE_MEMBER int tiles_there(int tiles, int k_end) {
+        (void)k_end;
+        return tiles;
+    }
+};
+
 /* The copies of a CTA, which run ahead of its sums, into its next pieces of work too. */
-template <class LOADER_A, class LOADER_B> struct simt_copies {
+template <class LOADER_A, class LOADER_B, class THERE> struct simt_copies {
     LOADER_A a;
     LOADER_B b;
     int aimed;   /* pieces of work that were begun */
     int left;    /* k tiles of the last of them that are still to be copied */
     int short_k; /* k of its first one, if that is next and short */
+    int k_end;   /* where in K it ends */
 
     template <int BM, int BN, int BK>
     DEVICE_MEMBER void aim(const struct gemm_args &args, volatile struct simt_plan &plan) {
@@ -176,8 +188,9 @@ template <class LOADER_A, class LOADER_B> struct simt_copies {
         simt_note(plan.work[aimed % WORKS_AHEAD], x, left);
         aimed++;
         short_k = x.k_count % BK;
-        a.aim(matrix_a(args, x.batch), args.lda, x.m0, args.m, x.k_begin, x.k_count);
-        b.aim(matrix_b(args, x.batch), args.ldb, x.n0, args.n, x.k_begin, x.k_count);
+        k_end = x.k_begin + x.k_count;
+        a.aim(matrix_a(args, x.batch), args.lda, x.m0, THERE::extent(args.m), x.k_begin, x.k_count);
+        b.aim(matrix_b(args, x.batch), args.ldb, x.n0, THERE::extent(args.n), x.k_begin, x.k_count);
     }
 
     DEVICE_MEMBER void copy_short(uint32_t stage) {
@@ -190,8 +203,9 @@ template <class LOADER_A, class LOADER_B> struct simt_copies {
 
 /* ---- the kernel ---- */
 
-template <int BM, int BN, int BK, int TM, int TN, int STAGES, int SLICES, int LOAD_A, int LOAD_B, int WIDE>
-DEVICE void sgemm_simt(const struct gemm_args &args) {
+template <int BM, int BN, int BK, int TM, int TN, int STAGES, int SLICES, int LOAD_A, int LOAD_B, int WIDE,
+          class THERE = struct operands_there>
+DEVICE void sgemm_simt(const struct gemm_args &args, THERE there = THERE()) {
     static const int WARPS_M = BM / (4 * TM), WARPS_N = BN / (8 * TN), WARPS = WARPS_M * WARPS_N;
     static const int THREADS = 32 * WARPS * SLICES, STEPS = BK / SLICES;
     typedef operand_loader<LOAD_A, BM, BK, THREADS, WIDE> loader_a;
@@ -217,7 +231,7 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
     plan.works.begin = mine.begin;
     plan.works.end = mine.end;
 
-    simt_copies<loader_a, loader_b> copies;
+    simt_copies<loader_a, loader_b, THERE> copies;
     copies.a.place(thread, stage_a);
     copies.b.place(thread, stage_b);
     copies.aimed = 0;
@@ -225,6 +239,7 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
 #pragma unroll 1
     for (int stage = 0; stage < STAGES - 1; stage++) {
         if (copies.left == 0 && copies.aimed < works) copies.template aim<BM, BN, BK>(args, plan);
+        if (copies.left) there.template tiles_there<BK>(copies.left, copies.k_end);
         if (copies.short_k) {
             copies.copy_short(stage * STAGE_BYTES);
         } else if (copies.left) {
@@ -262,13 +277,14 @@ DEVICE void sgemm_simt(const struct gemm_args &args) {
             if (copies.left == 0 && copies.aimed < works) copies.template aim<BM, BN, BK>(args, plan);
             int run = left;
             const bool copying = copies.left > 0 && !copies.short_k;
+            const int ready = copies.left ? there.template tiles_there<BK>(copies.left, copies.k_end) : 0;
             if (copies.short_k) {
                 copies.copy_short(write);
                 copies.a.back();
                 copies.b.back();
                 run = 1;
             } else if (copying) {
-                run = min(left, copies.left);
+                run = min(left, ready);
                 copies.left -= run;
             }
             left -= run;

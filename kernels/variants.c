@@ -62,6 +62,7 @@ int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, 
     if (v->family == FAMILY_STREAM) return stream_floats(v, b) * 4;
     if (v->family == FAMILY_SKINNY) return skinny_floats(v, a, b) * 4;
     if (v->family == FAMILY_SIMT) return simt_floats(v, stages) * 4;
+    if (v->family == FAMILY_SIMT_ROWS) return simt_floats(v, v->stages * v->bk * (v->bm + v->bn)) * 4;
     if (v->family == FAMILY_TF32_PACKED) stages = v->stages * v->bk * (v->bm + v->bn);
     if (v->family == FAMILY_FP16X1_MMA) stages = v->stages * v->bk / 2 * (v->bm + v->bn);
     const int mma_stages = v->stages * (mma_tile_floats(v->bm, v->bk, a, 4) + mma_tile_floats(v->bn, v->bk, b, 8));

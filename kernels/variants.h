@@ -28,6 +28,10 @@
 /* For those pairs of loaders that their registers hold: a tile whose sides are no powers of two. */
 #define GEMM_SIMT_FEW_VARIANTS(VARIANT) VARIANT(sgemm_simt_192x96x16, SIMT, IEEE, 80, 192, 96, 16, 12, 12, 3, 256, 1, 0)
 
+/* One kernel for each of these, whatever the loaders: a pass brings any layout to rows along m or n (simt_rows.h). */
+#define GEMM_SIMT_ROWS_VARIANTS(VARIANT)                                                                               \
+    VARIANT(sgemm_simt_rows_128x128x8, SIMT_ROWS, IEEE, 90, 128, 128, 8, 8, 16, 4, 128, 2, 0)
+
 /* All of K, up to bk, in shared memory, and persistent CTAs; stages: of the rows of A that a warp works on. */
 #define GEMM_STREAM_VARIANTS(VARIANT)                                                                                  \
     VARIANT(sgemm_stream_256x256x32, STREAM, IEEE, 90, 256, 256, 32, 8, 16, 2, 256, 1, 1)                              \
@@ -85,15 +89,16 @@
 
 /* clang-format off */
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
-    GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_STREAM_VARIANTS(VARIANT)                          \
-    GEMM_SKINNY_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT) GEMM_SPLIT_MMA_VARIANTS(VARIANT)                        \
-    GEMM_FUSED_VARIANTS(VARIANT)                                                                                       \
+    GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_SIMT_ROWS_VARIANTS(VARIANT)                       \
+    GEMM_STREAM_VARIANTS(VARIANT) GEMM_SKINNY_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)                           \
+    GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                                                      \
     GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT) GEMM_FP16X1_MMA_VARIANTS(VARIANT)                \
     GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 /* clang-format on */
 
 /*
  *   SIMT    fp32 FFMA
+ *   SIMT_ROWS  the same, of operands that a pass brings to rows along m or n meanwhile
  *   STREAM  fp32 FFMA for a small K, which stays in shared memory
  *   SKINNY  fp32 FFMA for a short side of C, by warps that each have k of their own
  *   FP16X3  three products of fp16 planes where the operands allow it, else as BF16X6: the device decides
@@ -108,6 +113,7 @@
  */
 enum gemm_family {
     FAMILY_SIMT,
+    FAMILY_SIMT_ROWS,
     FAMILY_STREAM,
     FAMILY_SKINNY,
     FAMILY_FP16X3,
@@ -202,13 +208,13 @@ static inline int gemm_family_packed(enum gemm_family family) {
 
 /* Whether it works on operands in scratch, or may: without it there is no product. */
 static inline int gemm_family_needs_scratch(enum gemm_family family) {
-    return gemm_family_wgmma(family) || gemm_family_packed(family);
+    return gemm_family_wgmma(family) || gemm_family_packed(family) || family == FAMILY_SIMT_ROWS;
 }
 
 /* Whether a batch may be given by arrays of pointers. */
 static inline int gemm_family_takes_pointers(enum gemm_family family) {
-    return family == FAMILY_SIMT || family == FAMILY_SKINNY || family == FAMILY_TF32_MMA ||
-           gemm_family_packed(family) || gemm_family_split_mma(family);
+    return family == FAMILY_SIMT || family == FAMILY_SIMT_ROWS || family == FAMILY_SKINNY ||
+           family == FAMILY_TF32_MMA || gemm_family_packed(family) || gemm_family_split_mma(family);
 }
 
 /*
@@ -227,7 +233,7 @@ enum { GEMM_SPLIT_MMA_NOTES = 4 };
 
 /* Whether a SIMT variant's CTAs stay, to work on several tiles. */
 static inline int gemm_variant_persists(const struct gemm_variant *v) {
-    return v->family == FAMILY_SIMT && gemm_variant_slices(v) == 1;
+    return v->family == FAMILY_SIMT_ROWS || (v->family == FAMILY_SIMT && gemm_variant_slices(v) == 1);
 }
 
 /* Whether CTAs may share the last tiles along K: evenly (stream-K, SIMT), or in equal parts of each (tf32_works.h). */
@@ -237,7 +243,7 @@ static inline int gemm_variant_shares_tiles(const struct gemm_variant *v) {
 
 /* Floats of scratch that `ctas` CTAs need to share tiles: what is left of two tiles each, or of a part of one. */
 static inline int64_t gemm_variant_share_floats(const struct gemm_variant *v, int ctas) {
-    return (int64_t)(v->family == FAMILY_SIMT ? 2 : 1) * ctas * v->bm * v->bn;
+    return (int64_t)(gemm_variant_persists(v) ? 2 : 1) * ctas * v->bm * v->bn;
 }
 
 /* Whether a variant has a kernel for these loaders. */

@@ -7,6 +7,7 @@
 #include "profile.h"
 
 #include "../kernels/fused.h"
+#include "../kernels/simt_rows.h"
 #include "../kernels/split.h"
 #include "tf32_operands.h"
 
@@ -60,6 +61,10 @@ static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76,
 static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
 static const double SHARE_BYTES_PER_S = 2.6e12; /* the same where all CTAs write theirs at once */
 static const double FFMA_UNHIDDEN = 0.02; /* of the shorter of arithmetic and memory, that the longer does not hide */
+static const double ROWS_S = 20e-6;       /* what a pass that brings operands costs the product beside it, */
+static const double ROWS_UNHIDDEN = 1;    /* and of its time as bytes have it */
+static const double ROWS_GAIN = 1.028, ROWS_GAIN_BOTH = 1.045; /* over kernels that turn an operand round, or both */
+static const double ROWS_GAIN_SINGLE = 1.05;                   /* or copy single floats */
 static const double SINGLE_COPIES = 0.95; /* of the rate, where an operand across K is copied by single floats */
 
 int64_t gemm_split_ld(const struct gemm_problem *p) {
@@ -76,10 +81,21 @@ int64_t gemm_split_scratch_bytes(const struct gemm_problem *p, const struct gemm
     return split_k == 1 ? 0 : times(times(partial_bytes(p), split_k), floats);
 }
 
+/* Of operands that are brought to rows along m or n. */
+static int64_t rows_bytes(const struct gemm_problem *p) {
+    const struct simt_operand a = {p->m, p->stride_a || p->pointer_array ? p->batch : 1, gemm_loader_a(p)};
+    const struct simt_operand b = {p->n, p->stride_b || p->pointer_array ? p->batch : 1, gemm_loader_b(p)};
+    return simt_rows_bytes(a, b, p->k);
+}
+
 int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
     int64_t sums = gemm_split_scratch_bytes(p, v, split_k), total = 0;
     if (v->family == FAMILY_TF32_WGMMA) {
         int64_t operands = tf32_operand_bytes(p, v);
+        return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
+    }
+    if (v->family == FAMILY_SIMT_ROWS) {
+        int64_t operands = rows_bytes(p);
         return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
     }
     if (v->family == FAMILY_TF32_PACKED) {
@@ -233,6 +249,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (gemm_variant_slices(v) > 1) return single ? 0.62 : both_along_k ? 0.76 : tile > 128 ? 0.85 : 0.83;
     double rate = tile >= 64 ? 0.80 : v->bn >= 64 ? 0.70 : 0.68;
     if (tile >= 128) rate = v->ctas_per_sm == 2 ? 0.83 : v->ctas_per_sm == 1 ? 0.82 : 0.815;
+    if (v->family == FAMILY_SIMT_ROWS) rate *= single ? ROWS_GAIN_SINGLE : both_along_k ? ROWS_GAIN_BOTH : ROWS_GAIN;
     /* Small tiles wait for shared memory: every row of such a copy is a write of its own there. */
     if (tile < 64 && both_along_k) rate *= v->bn >= 64 ? 0.90 : 0.78;
     return single ? rate * SINGLE_COPIES : rate;
@@ -249,6 +266,7 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
         return LAUNCH_S + 2 * (double)tf32_fragments_bytes(p) / (PACK_BANDWIDTH * d->dram_bytes_per_s);
     if (v->family == FAMILY_FP16X1_MMA) /* of fp16 half as many bytes are written, but all is read twice */
         return LOOKS_S + LAUNCH_S + 2.5 * (double)tf32_fragments_bytes(p) / (PACK_BANDWIDTH * d->dram_bytes_per_s);
+    if (v->family == FAMILY_SIMT_ROWS) return ROWS_S + ROWS_UNHIDDEN * 2 * (double)rows_bytes(p) / d->dram_bytes_per_s;
     if (v->family == FAMILY_FUSED) return LAUNCH_S; /* the look at the notes, after the product */
     const bool looks = gemm_family_split_mma(v->family);
     if (!gemm_family_splits(v->family) && !looks) return 0;

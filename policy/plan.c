@@ -69,7 +69,8 @@ static bool variant_fits(const struct gemm_variant *v, const struct gemm_problem
     if (gemm_family_wgmma(v->family) && !planes_fit(v, p, d)) return false;
     if (gemm_family_split_mma(v->family) && (p->batch > MAX_SPLIT_BATCH || gemm_scratch_bytes(p, v, 1) == INT64_MAX))
         return false;
-    if (gemm_family_packed(v->family) && gemm_scratch_bytes(p, v, 1) == INT64_MAX) return false;
+    const bool packs = gemm_family_packed(v->family) || v->family == FAMILY_SIMT_ROWS;
+    if (packs && gemm_scratch_bytes(p, v, 1) == INT64_MAX) return false;
     if (p->pointer_array && !gemm_family_takes_pointers(v->family)) return false;
     if (!gemm_variant_takes(v, load.a, load.b)) return false;
     /* Its stores are straight from registers: 16 bytes, or wasteful. */
@@ -242,6 +243,11 @@ static bool find_part(struct search *s, const struct gemm_problem *p, const stru
     return false;
 }
 
+/* Whether an operand lies otherwise than along m or n in whole quads. */
+static bool brings_rows(const struct gemm_problem *p) {
+    return gemm_loader_a(p) != LOAD_MN16 || gemm_loader_b(p) != LOAD_MN16;
+}
+
 /* Whether a variant may be chosen where the user forces none. */
 static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
     /* Where cuBLAS may use TF32, no fp32 kernel is a match for it. */
@@ -252,7 +258,8 @@ static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_proble
     if (v->family == FAMILY_SKINNY && (v->bm > v->bn ? p->n > v->bn : p->m > v->bm)) return false;
     /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
     if (gemm_family_split_mma(v->family) && d->arch != 80) return false;
-    if (v->family == FAMILY_FP16X1_MMA && d->wgmma) return false; /* as wgmma it is faster */
+    if (v->family == FAMILY_FP16X1_MMA && d->wgmma) return false;         /* as wgmma it is faster */
+    if (v->family == FAMILY_SIMT_ROWS) return d->wgmma && brings_rows(p); /* launches overlap in such a build alone */
     return v->family != FAMILY_FUSED || p->k >= FUSED_ROUTED_K;
 }
 

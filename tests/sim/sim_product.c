@@ -9,6 +9,7 @@
 
 #include "fp16_fragments.h"
 #include "launch.h"
+#include "simt_rows.h"
 #include "split.h"
 #include "tf32_fragments.h"
 
@@ -89,6 +90,11 @@ static void make_epilogue(struct sim_product *p) {
     p->args.stride_bias = stride;
 }
 
+static int64_t rows_bytes(const struct sim_product *p) {
+    const struct simt_operand a = {p->m, p->batch, p->load_a}, b = {p->n, p->batch, p->load_b};
+    return simt_rows_bytes(a, b, p->k);
+}
+
 static void make_split(struct sim_product *p, const struct gemm_variant *v) {
     struct gemm_args *x = &p->args;
     int wanted = p->splits > 1 ? p->splits : 1;
@@ -97,6 +103,7 @@ static void make_split(struct sim_product *p, const struct gemm_variant *v) {
     x->splits = wanted > 1 ? (tiles + each - 1) / each : 1;
     x->ld_partial = (p->m + 3) / 4 * 4;
     int64_t bytes = gemm_family_split_mma(v->family) ? split_looks_bytes(p->m, p->n, p->k, p->batch) : 0;
+    if (v->family == FAMILY_SIMT_ROWS) bytes = rows_bytes(p);
     if (v->family == FAMILY_TF32_PACKED)
         bytes = tf32_fragment_bytes(p->m, p->k, p->batch) + tf32_fragment_bytes(p->n, p->k, p->batch);
     if (v->family == FAMILY_FP16X1_MMA) bytes = fp16_fragments_bytes(p->m, p->n, p->k, p->batch, p->batch, p->batch);
@@ -135,8 +142,11 @@ static void make_shares(struct sim_product *p, const struct gemm_variant *v) {
     x->ctas = 3;
     x->shared_tiles = p->shared && gemm_variant_persists(v) ? tiles % x->ctas : 0;
     if (!x->shared_tiles) return;
-    cudaMalloc((void **)&x->partial, (size_t)gemm_variant_share_floats(v, x->ctas) * sizeof(float));
-    for (int64_t i = 0; i < gemm_variant_share_floats(v, x->ctas); i++) x->partial[i] = nanf("");
+    const int64_t operands = v->family == FAMILY_SIMT_ROWS ? rows_bytes(p) / (int64_t)sizeof(float) : 0;
+    const int64_t floats = operands + gemm_variant_share_floats(v, x->ctas);
+    if (x->partial) cudaFree(x->partial); /* room for operands alone */
+    cudaMalloc((void **)&x->partial, (size_t)floats * sizeof(float));
+    for (int64_t i = 0; i < floats; i++) x->partial[i] = nanf("");
 }
 
 void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {

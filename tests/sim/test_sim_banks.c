@@ -19,8 +19,8 @@
 #include "sim_product.h"
 
 static bool watched(const struct gemm_variant *v) {
-    return v->family == FAMILY_SIMT || v->family == FAMILY_STREAM || v->family == FAMILY_SKINNY ||
-           gemm_family_packed(v->family);
+    return v->family == FAMILY_SIMT || v->family == FAMILY_SIMT_ROWS || v->family == FAMILY_STREAM ||
+           v->family == FAMILY_SKINNY || gemm_family_packed(v->family);
 }
 
 /* ---- the count itself ---- */

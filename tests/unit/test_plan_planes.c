@@ -42,6 +42,23 @@ static void ieee_rules_them_out(void **state) {
     (void)state;
     struct gemm_problem p = cube(4096);
     p.contract = CONTRACT_IEEE;
+    assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->contract, CONTRACT_IEEE);
+}
+
+/* FFMA operands along K go through scratch, beside the product, where there is room; others stay where they are. */
+static void rows_are_brought_for_ieee(void **state) {
+    (void)state;
+    struct gemm_problem p = cube(4096);
+    p.contract = CONTRACT_IEEE;
+    const struct gemm_plan plan = plan_on_hopper(p, 256 * MIB);
+    assert_int_equal(plan.variant->family, FAMILY_SIMT_ROWS);
+    assert_true(plan.scratch_bytes >= 4 * 4096 * 4096 && plan.scratch_bytes < 2 * 4 * 4096 * 4096);
+    assert_int_equal(plan_on_hopper(p, 32 * MIB).variant->family, FAMILY_SIMT);
+    p.op_a = GEMM_OP_N;
+    p.op_b = GEMM_OP_T;
+    assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT);
+    p = cube(2048); /* over before it pays */
+    p.contract = CONTRACT_IEEE;
     assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT);
 }
 
@@ -147,6 +164,7 @@ int main(void) {
         cmocka_unit_test(large_products_use_them),
         cmocka_unit_test(only_where_the_code_runs),
         cmocka_unit_test(ieee_rules_them_out),
+        cmocka_unit_test(rows_are_brought_for_ieee),
         cmocka_unit_test(less_room_means_chunks),
         cmocka_unit_test(without_room_for_planes_another_kernel_runs),
         cmocka_unit_test(a_short_k_is_not_split_on_its_way),
