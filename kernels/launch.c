@@ -28,15 +28,17 @@
 #define ALL_PAIRS(name, ...)                  GEMM_LOADER_PAIRS(DECLARE, name)
 #define FEW_PAIRS(name, ...)                  GEMM_FEW_LOADER_PAIRS(DECLARE, name)
 #define STREAM_PAIRS(name, ...)               GEMM_STREAM_PAIRS(DECLARE, name)
-#define SKINNY_PAIRS(name, ...)               GEMM_UNALIGNED_PAIRS(DECLARE, name)
+#define UNALIGNED_PAIRS(name, ...)            GEMM_UNALIGNED_PAIRS(DECLARE, name)
+#define A_ALONG_M_PAIRS(name, ...)            GEMM_A_ALONG_M_PAIRS(DECLARE, name)
 #define SHARES(name, ...)                     extern void name##_shares(void);
 GEMM_SIMT_VARIANTS(ALL_PAIRS)
 GEMM_SIMT_VARIANTS(SHARES)
 GEMM_SIMT_ROWS_VARIANTS(SHARES)
 GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
 GEMM_STREAM_VARIANTS(STREAM_PAIRS)
-GEMM_SKINNY_VARIANTS(SKINNY_PAIRS)
+GEMM_SKINNY_VARIANTS(UNALIGNED_PAIRS)
 GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+GEMM_TF32_BATCH_VARIANTS(A_ALONG_M_PAIRS)
 GEMM_UNALIGNED_PAIRS(DECLARE, sgemm_split_mma_128x128x16)
 #define PACKED(name, ...) extern void name(void);
 GEMM_SIMT_ROWS_VARIANTS(PACKED)
@@ -45,26 +47,30 @@ GEMM_FP16X1_MMA_VARIANTS(PACKED)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef STREAM_PAIRS
-#undef SKINNY_PAIRS
+#undef UNALIGNED_PAIRS
+#undef A_ALONG_M_PAIRS
 #undef SHARES
 #undef PACKED
 extern void splitk_reduce(void), split_extremes(void), split_choose(void), tf32_fragments(void),
     split_one_extremes(void), split_one_choose(void), fp16_fragments(void), simt_rows(void);
 
 static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
-#define ALL_PAIRS(name, ...)    [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
-#define FEW_PAIRS(name, ...)    [VARIANT_##name] = {GEMM_FEW_LOADER_PAIRS(ADDRESS, name)},
-#define STREAM_PAIRS(name, ...) [VARIANT_##name] = {GEMM_STREAM_PAIRS(ADDRESS, name)},
-#define SKINNY_PAIRS(name, ...) [VARIANT_##name] = {GEMM_UNALIGNED_PAIRS(ADDRESS, name)},
-#define PACKED(name, ...)       [VARIANT_##name] = {{(const void *)name}},
-#define SPLIT_MMA(name, ...)    [VARIANT_##name] = {GEMM_UNALIGNED_PAIRS(ADDRESS, sgemm_split_mma_128x128x16)},
+#define ALL_PAIRS(name, ...)       [VARIANT_##name] = {GEMM_LOADER_PAIRS(ADDRESS, name)},
+#define FEW_PAIRS(name, ...)       [VARIANT_##name] = {GEMM_FEW_LOADER_PAIRS(ADDRESS, name)},
+#define STREAM_PAIRS(name, ...)    [VARIANT_##name] = {GEMM_STREAM_PAIRS(ADDRESS, name)},
+#define UNALIGNED_PAIRS(name, ...) [VARIANT_##name] = {GEMM_UNALIGNED_PAIRS(ADDRESS, name)},
+#define A_ALONG_M_PAIRS(name, ...) [VARIANT_##name] = {GEMM_A_ALONG_M_PAIRS(ADDRESS, name)},
+#define PACKED(name, ...)          [VARIANT_##name] = {{(const void *)name}},
+#define SPLIT_MMA(name, ...)       [VARIANT_##name] = {GEMM_UNALIGNED_PAIRS(ADDRESS, sgemm_split_mma_128x128x16)},
     GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS) GEMM_STREAM_VARIANTS(STREAM_PAIRS)
-        GEMM_SIMT_ROWS_VARIANTS(PACKED) GEMM_SKINNY_VARIANTS(SKINNY_PAIRS) GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
-            GEMM_TF32_PACKED_VARIANTS(PACKED) GEMM_FP16X1_MMA_VARIANTS(PACKED) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
+        GEMM_SIMT_ROWS_VARIANTS(PACKED) GEMM_SKINNY_VARIANTS(UNALIGNED_PAIRS) GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+            GEMM_TF32_BATCH_VARIANTS(A_ALONG_M_PAIRS) GEMM_TF32_PACKED_VARIANTS(PACKED) GEMM_FP16X1_MMA_VARIANTS(PACKED)
+                GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef STREAM_PAIRS
-#undef SKINNY_PAIRS
+#undef UNALIGNED_PAIRS
+#undef A_ALONG_M_PAIRS
 #undef SPLIT_MMA
 #undef PACKED
 };
@@ -93,7 +99,8 @@ static int index_of(const struct gemm_variant *variant) {
 }
 
 static const void *kernel_of(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
-    const bool any = gemm_family_split_mma(v->family) || v->family == FAMILY_SKINNY; /* alignment */
+    const bool any = gemm_family_split_mma(v->family) || v->family == FAMILY_SKINNY ||
+                     v->family == FAMILY_TF32_BATCH; /* alignment */
     if (gemm_family_packed(v->family) || v->family == FAMILY_SIMT_ROWS) return kernels[index_of(v)][0][0];
     return kernels[index_of(v)][any && a == LOAD_MN16 ? LOAD_MN4 : a][any && b == LOAD_MN16 ? LOAD_MN4 : b];
 }

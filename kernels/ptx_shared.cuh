@@ -33,6 +33,9 @@ DEVICE void cp_async_4_fill(uint32_t address, const void *global, bool yes) {
 DEVICE void cp_async_16_fill(uint32_t address, const void *global, bool yes) {
     sim_cp_async(sim_shared_at(address), global, 16, yes ? 16 : 0);
 }
+DEVICE void cp_async_16_part(uint32_t address, const void *global, int bytes) {
+    sim_cp_async(sim_shared_at(address), global, 16, bytes);
+}
 
 DEVICE void store_global_16(float *to, float4 value, bool past_l2) {
     (void)past_l2;
@@ -77,6 +80,11 @@ DEVICE void cp_async_4_fill(uint32_t address, const void *global, bool yes) {
 DEVICE void cp_async_16_fill(uint32_t address, const void *global, bool yes) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(global), "r"(yes ? 16 : 0)
                  : "memory");
+}
+
+/* The first `bytes` of 16, and zeros after them. */
+DEVICE void cp_async_16_part(uint32_t address, const void *global, int bytes) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(global), "r"(bytes) : "memory");
 }
 
 /* `past_l2`: the line leaves the L2 cache first; worth it for an output that does not fit there. */

@@ -15,6 +15,7 @@ const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
 int gemm_variant_takes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
 #define PAIR(unused, suffix, load_a, load_b) || (a == (load_a) && b == (load_b))
     if (v->family == FAMILY_STREAM) return 0 GEMM_STREAM_PAIRS(PAIR, unused);
+    if (v->family == FAMILY_TF32_BATCH) return a != LOAD_K4;
     const int any = (v->bm & (v->bm - 1)) == 0;
     return any GEMM_FEW_LOADER_PAIRS(PAIR, unused);
 #undef PAIR
@@ -54,6 +55,13 @@ static int skinny_floats(const struct gemm_variant *v, enum gemm_loader a, enum 
     return stages > sums ? stages : sums;
 }
 
+/* sgemm_tf32_batch.cuh: stages, where all of the tile's results go afterwards. */
+static int batch_floats(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
+    const int stage = mma_tile_floats(v->bm, v->bk, a, 4) + mma_tile_floats(v->bn, v->bk, b, 4);
+    const int results = v->bn * (v->bm + 4);
+    return v->stages * stage > results ? v->stages * stage : results;
+}
+
 int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
     if (v->family == FAMILY_FUSED) return FUSED_SHARED_BYTES;
@@ -63,6 +71,7 @@ int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, 
     if (v->family == FAMILY_SKINNY) return skinny_floats(v, a, b) * 4;
     if (v->family == FAMILY_SIMT) return simt_floats(v, stages) * 4;
     if (v->family == FAMILY_SIMT_ROWS) return simt_floats(v, v->stages * v->bk * (v->bm + v->bn)) * 4;
+    if (v->family == FAMILY_TF32_BATCH) return batch_floats(v, a, b) * 4;
     if (v->family == FAMILY_TF32_PACKED) stages = v->stages * v->bk * (v->bm + v->bn);
     if (v->family == FAMILY_FP16X1_MMA) stages = v->stages * v->bk / 2 * (v->bm + v->bn);
     const int mma_stages = v->stages * (mma_tile_floats(v->bm, v->bk, a, 4) + mma_tile_floats(v->bn, v->bk, b, 8));

@@ -50,6 +50,12 @@
     VARIANT(sgemm_tf32_mma_128x256x16, TF32_MMA, TF32, 80, 128, 256, 16, 16, 8, 3, 256, 1, 0)                          \
     VARIANT(sgemm_tf32_mma_64x64x16, TF32_MMA, TF32, 80, 64, 64, 16, 8, 4, 4, 128, 2, 0)
 
+/* For batches of products just over a power of two: a tile takes eight rows more (sgemm_tf32_batch.cuh). */
+#define GEMM_TF32_BATCH_VARIANTS(VARIANT)                                                                              \
+    VARIANT(sgemm_tf32_batch_264x64x16, TF32_BATCH, TF32, 90, 264, 64, 16, 16, 4, 3, 256, 2, 0)                        \
+    VARIANT(sgemm_tf32_batch_136x128x16, TF32_BATCH, TF32, 90, 136, 128, 16, 16, 4, 3, 256, 2, 0)                      \
+    VARIANT(sgemm_tf32_batch_136x64x16, TF32_BATCH, TF32, 80, 136, 64, 16, 16, 4, 3, 128, 2, 0)
+
 /* One kernel for each of these, whatever the loaders: a pass before it packs any layout (tf32_fragments.h). */
 #define GEMM_TF32_PACKED_VARIANTS(VARIANT)                                                                             \
     VARIANT(sgemm_tf32_packed_128x256x32, TF32_PACKED, TF32, 90, 128, 256, 32, 16, 8, 4, 256, 1, 1)                    \
@@ -92,7 +98,8 @@
     GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_SIMT_ROWS_VARIANTS(VARIANT)                       \
     GEMM_STREAM_VARIANTS(VARIANT) GEMM_SKINNY_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)                           \
     GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                                                      \
-    GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT) GEMM_FP16X1_MMA_VARIANTS(VARIANT)                \
+    GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_BATCH_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT)               \
+    GEMM_FP16X1_MMA_VARIANTS(VARIANT)                                                                                  \
     GEMM_TF32_WGMMA_VARIANTS(VARIANT)
 /* clang-format on */
 
@@ -107,9 +114,10 @@
  *   FP16X3_MMA, BF16X6_MMA  the same by warps (mma.sync), split in registers
  *   FUSED   three products of fp16 planes, scaled and split in shared memory; else, the device decides, bf16 or fp64
  *   TF32_MMA    TF32 tensor cores, by warps (mma.sync)
+ *   TF32_BATCH  the same, for batches of small products of odd sizes
  *   TF32_PACKED the same, of operands that a pass packs first
- *   FP16X1_MMA  fp16 tensor cores, by warps, of scaled operands that have TF32's 11 bits; else, the device decides,
- * TF32 TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
+ *   FP16X1_MMA  fp16 tensor cores, by warps, of scaled operands that have TF32's 11 bits; else TF32: the device decides
+ *   TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
  */
 enum gemm_family {
     FAMILY_SIMT,
@@ -123,6 +131,7 @@ enum gemm_family {
     FAMILY_BF16X6_MMA,
     FAMILY_FUSED,
     FAMILY_TF32_MMA,
+    FAMILY_TF32_BATCH,
     FAMILY_TF32_PACKED,
     FAMILY_FP16X1_MMA,
     FAMILY_TF32_WGMMA
@@ -161,6 +170,11 @@ enum gemm_loader { LOAD_MN16, LOAD_MN4, LOAD_K4, LOADER_COUNT };
 #define GEMM_STREAM_PAIRS(X, ...)                                                                                      \
     GEMM_FEW_LOADER_PAIRS(X, __VA_ARGS__)                                                                              \
     X(__VA_ARGS__, tt, LOAD_K4, LOAD_K4)
+
+/* Those of kernels that want A along m, of any alignment: v is s. */
+#define GEMM_A_ALONG_M_PAIRS(X, ...)                                                                                   \
+    X(__VA_ARGS__, ss, LOAD_MN4, LOAD_MN4)                                                                             \
+    X(__VA_ARGS__, st, LOAD_MN4, LOAD_K4)
 
 /* Those of kernels that take any alignment: v is s. */
 #define GEMM_UNALIGNED_PAIRS(X, ...)                                                                                   \
@@ -214,7 +228,8 @@ static inline int gemm_family_needs_scratch(enum gemm_family family) {
 /* Whether a batch may be given by arrays of pointers. */
 static inline int gemm_family_takes_pointers(enum gemm_family family) {
     return family == FAMILY_SIMT || family == FAMILY_SIMT_ROWS || family == FAMILY_SKINNY ||
-           family == FAMILY_TF32_MMA || gemm_family_packed(family) || gemm_family_split_mma(family);
+           family == FAMILY_TF32_MMA || family == FAMILY_TF32_BATCH || gemm_family_packed(family) ||
+           gemm_family_split_mma(family);
 }
 
 /*

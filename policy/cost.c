@@ -49,6 +49,7 @@ static const double SPLIT_START_K_SINGLE = 600;  /* the same of split operands *
 static const double ONE_START_K = 350,
                     ONE_START_K_SINGLE = 600; /* of one product of planes: its loop is faster still */
 static const double TF32_MMA_START_K = 110;
+static const double TF32_BATCH_START_K = 160, TF32_BATCH_START_K_TALL = 105; /* of tiles of 136, or 264 rows */
 static const double LOOKS_S = 8e-6; /* of the two kernels before a product that splits in registers */
 static const double FUSED_START_K = 120;
 static const double PACK_BANDWIDTH = 0.68;          /* of the chip's */
@@ -180,6 +181,12 @@ static double tf32_mma_efficiency(const struct gemm_problem *p, const struct gem
     return rate * (tile >= 128 * 256 ? 0.52 : tile >= 128 * 128 ? 0.44 : tile >= 64 * 128 ? 0.32 : 0.26);
 }
 
+/* The same of small odd products in batches, over the rate of FFMA as measured on the H200. */
+static double tf32_batch_efficiency(const struct gemm_variant *v, const struct gemm_device *d) {
+    const double rate = d->arch == 80 ? 8.0 / 5 : d->arch == 90 ? 1 : 1.0 / 5;
+    return rate * (v->bm > 136 ? 1.85 : v->bn > 64 ? 2.25 : 1.4);
+}
+
 /* The same of packed operands, which leave little but the instructions, whatever the layout. */
 static double tf32_packed_efficiency(const struct gemm_variant *v, const struct gemm_device *d) {
     const int tile = v->bm * v->bn;
@@ -233,6 +240,7 @@ static int skinny_ctas(const struct gemm_problem *p, const struct gemm_variant *
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
 static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
     if (v->family == FAMILY_TF32_MMA) return tf32_mma_efficiency(p, v, d);
+    if (v->family == FAMILY_TF32_BATCH) return tf32_batch_efficiency(v, d);
     if (v->family == FAMILY_TF32_PACKED) return tf32_packed_efficiency(v, d);
     if (v->family == FAMILY_FP16X1_MMA) return 2 * tf32_packed_efficiency(v, d);
     if (gemm_family_split_mma(v->family)) return split_mma_efficiency(v, d);
@@ -285,6 +293,7 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_STREAM) return STREAM_START_K;
     if (v->family == FAMILY_SKINNY) return SKINNY_START_K;
+    if (v->family == FAMILY_TF32_BATCH) return v->bm > 136 ? TF32_BATCH_START_K_TALL : TF32_BATCH_START_K;
     if (v->family == FAMILY_TF32_MMA || gemm_family_packed(v->family) || gemm_family_split_mma(v->family))
         return TF32_MMA_START_K;
     if (v->family == FAMILY_FP16X1) return (p->m | p->ldd) % 4 ? ONE_START_K_SINGLE : ONE_START_K;

@@ -24,7 +24,9 @@ static const double MOST_IDLE = 1.6, MOST_IDLE_ALIGNED = 1.85,
                     MOST_IDLE_ALONG_K = 1.5; /* loss to idle SMs before it does something about it */
 static const double ONE_ROUND_S = 4.0e-6, ONE_ROUND_S_PER_K = 9.3e-9;
 static const double LEAST_ROUND = 44, MOST_ROUND = 66, MOST_ROUND_K = 1280; /* tiles; a longer K it splits again */
-enum { TILE = 128, TILE_ALIGNED = 256, SMS = 132, FEW_TILES = 32 };
+/* Batches of small products that break 16 bytes: a tile's start is worth 120 k, and few hide it (within 10 %). */
+static const double SMALL_START_S = 6.0e-6, SMALL_TILE_S = 3.8e-6, SMALL_TILE_S_PER_K = 3.16e-8; /* to an SM */
+enum { TILE = 128, TILE_ALIGNED = 256, SMS = 132, FEW_TILES = 32, SMALL = 320, LEAST_SMALL = 97, SMALL_K = 544 };
 
 static bool operand_aligned(int64_t ld, int64_t stride, int64_t batch, unsigned align) {
     return ld % 4 == 0 && align == 16 && (batch == 1 || stride % 4 == 0);
@@ -65,6 +67,18 @@ static double one_round_s(const struct gemm_problem *p) {
     return one ? ONE_ROUND_S + ONE_ROUND_S_PER_K * (double)p->k : 0;
 }
 
+static bool is_small(int64_t extent) {
+    return extent >= LEAST_SMALL && extent <= SMALL;
+}
+
+/* Of 97 to 320 rows and columns, as measured; below, cuBLAS has smaller tiles. */
+static double small_batch_s(const struct gemm_problem *p) {
+    const bool aligned = operand_aligned(p->lda, p->stride_a, p->batch, p->align_a) &&
+                         operand_aligned(p->ldb, p->stride_b, p->batch, p->align_b);
+    if (aligned || p->batch == 1 || p->k > SMALL_K || !is_small(p->m) || !is_small(p->n)) return 0;
+    return SMALL_START_S + tiles_of(p, TILE, TILE) / SMS * (SMALL_TILE_S + SMALL_TILE_S_PER_K * (double)p->k);
+}
+
 double cublas_tf32_seconds(const struct gemm_problem *p) {
     const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
     const double bytes = 4.0 * (double)p->batch *
@@ -73,7 +87,8 @@ double cublas_tf32_seconds(const struct gemm_problem *p) {
     const bool along_k = p->op_a == GEMM_OP_T && p->op_b == GEMM_OP_N;
     const double memory = bytes / (p->batch > 1 ? BYTES_PER_S_BATCHED : along_k ? BYTES_PER_S_ALONG_K : BYTES_PER_S);
     const double seconds = LAUNCH_S + (operations > memory ? operations : memory), one = one_round_s(p);
-    return one > seconds ? one : seconds;
+    const double small = small_batch_s(p), longer = one > seconds ? one : seconds;
+    return small > longer ? small : longer;
 }
 
 enum gemm_reason measured_tf32_verdict(const struct gemm_problem *p, const struct gemm_device *device,

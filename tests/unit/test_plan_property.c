@@ -219,6 +219,12 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
         bytes = (wide)v->stages * 32 * (v->bm + v->bn) * (v->family == FAMILY_FP16X1_MMA ? 2 : 4);
         strips = (wide)(v->threads / 32) * 8 * (4 * v->tm + 16) * 4;
         break;
+    case FAMILY_TF32_BATCH: /* rows of either kind have a chunk more than a tile; or all results, columns as long */
+        bytes = (wide)v->stages * 4 *
+                ((a == LOAD_K4 ? v->bm * (v->bk + 4) : v->bk * (v->bm + 4)) +
+                 (b == LOAD_K4 ? v->bn * (v->bk + 4) : v->bk * (v->bn + 4)));
+        strips = (wide)v->bn * (v->bm + 4) * 4;
+        break;
     case FAMILY_FP16X3_MMA:
     case FAMILY_BF16X6_MMA: /* the same, and a note */
     case FAMILY_TF32_MMA:   /* rows along k have a chunk more than a tile; the others are padded */
@@ -263,6 +269,7 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     if (v->family == FAMILY_STREAM && p->ldd % 4) return "16-byte stores";
     if (v->family == FAMILY_STREAM && (a == LOAD_MN4 || b == LOAD_MN4)) return "loaders";
     if (v->bm == 192 && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4))) return "few loaders";
+    if (v->family == FAMILY_TF32_BATCH && a == LOAD_K4) return "A along k";
     if (v->contract > p->contract) return "contract";
     if ((wide)p->m + v->bm > INT32_MAX || (wide)p->n + v->bn > INT32_MAX) return "rows or columns in 32 bits";
     if ((wide)p->k + (wide)v->bk * v->stages > INT32_MAX || p->batch > INT32_MAX) return "k or batch in 32 bits";
