@@ -113,8 +113,15 @@ DEVICE void store_rows(const struct gemm_args &args, struct scalars s, int64_t b
 /* ---- from accumulators ---- */
 
 /* Shared floats per warp: 8 columns of 4 TM rows; the pad puts two neighbouring columns on different banks. */
+template <int TM> DEVICE constexpr int strip_ld(void) {
+    return GEMM_STRIP_LD(TM);
+}
 template <int TM> DEVICE constexpr int stage_floats(void) {
-    return 8 * (4 * TM + 16);
+    return 8 * strip_ld<TM>();
+}
+/* Where a column begins. Those of tiles without quads, written float by float, begin on banks 0 to 3 and 16 to 19. */
+template <int TM> DEVICE constexpr int strip_at(int column) {
+    return column * strip_ld<TM>() + (TM % 4 ? column / 2 : 0);
 }
 
 /* Where a CTA's results go, and how they are scaled. */
@@ -204,27 +211,61 @@ DEVICE void store_whole(float *d, int64_t ldd, float alpha, bool past_l2, const 
 template <int TM, int TN>
 DEVICE void store_columns(const struct gemm_args &args, const struct output &o, float *strip,
                           const float (&acc)[TN][TM], int m0, int n0, int lane) {
-    static const int LD = 4 * TM + 16;
+    static const int LD = strip_ld<TM>();
+    static const bool SINGLE = TM % 4 != 0;
     const int lane_m = lane_along_m(lane), lane_n = lane_along_n(lane);
 #pragma unroll
     for (int j = 0; j < TN; j++) {
         __syncwarp();
 #pragma unroll
-        for (int q = 0; q < TM / 4; q++) {
+        for (int q = 0; q < (SINGLE ? 0 : TM / 4); q++) {
             const float *quad = &acc[j][4 * q];
             *(float4 *)(strip + lane_n * LD + 16 * q + 4 * lane_m) = make_float4(quad[1], quad[0], quad[3], quad[2]);
         }
+#pragma unroll
+        for (int i = 0; i < (SINGLE ? TM : 0); i++)
+            strip[strip_at<TM>(lane_n) + place_along<TM, 4>(lane_m, i)] = acc[j][i];
         __syncwarp();
 #pragma unroll
         for (int column = 0; column < 8; column++) {
-            int n = n0 + j / 4 * 32 + column * 4 + j % 4;
+            int n = TN % 4 ? n0 + place_along<TN, 8>(column, j) : n0 + j / 4 * 32 + column * 4 + j % 4;
             if (n >= args.n) continue;
 #pragma unroll
             for (int row = 0; row < 4 * TM; row += 32) {
                 int m = m0 + row + lane;
                 if (m < args.m && (4 * TM % 32 == 0 || row + lane < 4 * TM))
-                    o.d[n * o.ldd + m] = scale(o.s, strip[column * LD + ((row + lane) ^ 1)], o.c + n * o.ldc + m);
+                    o.d[n * o.ldd + m] =
+                        scale(o.s, strip[strip_at<TM>(column) + ((row + lane) ^ !SINGLE)], o.c + n * o.ldc + m);
             }
+        }
+    }
+}
+
+/*
+ * The same of a thread tile that is not all quads into a D that is only written. Float by float, or pair by pair, so
+ * that the compiler is free to choose registers whose banks do not collide.
+ */
+template <int TM, int TN>
+DEVICE void store_singles(const struct gemm_args &args, const struct output &o, float *strip,
+                          const float (&acc)[TN][TM], int m0, int n0, int lane) {
+    const int lane_m = lane_along_m(lane), lane_n = lane_along_n(lane);
+    float *const from = strip + lane;
+    float *d = o.d + (int64_t)n0 * o.ldd + m0 + lane;
+#pragma unroll
+    for (int j = 0; j < TN; j++) {
+        __syncwarp();
+#pragma unroll
+        for (int i = 0; i < TM; i++) strip[strip_at<TM>(lane_n) + place_along<TM, 4>(lane_m, i)] = acc[j][i];
+        __syncwarp();
+        float *to = d + place_along<TN, 8>(0, j) * o.ldd;
+#pragma unroll
+        for (int column = 0; column < 8; column++) {
+            const bool inside = n0 + place_along<TN, 8>(column, j) < args.n;
+#pragma unroll
+            for (int row = 0; row < 4 * TM; row += 32)
+                if (inside && m0 + row + lane < args.m && (row + 32 <= 4 * TM || row + lane < 4 * TM))
+                    to[row] = o.s.alpha * from[strip_at<TM>(column) + row];
+            to += (place_along<TN, 8>(1, j) - place_along<TN, 8>(0, j)) * o.ldd;
         }
     }
 }
@@ -235,11 +276,13 @@ DEVICE void store_tile(const struct gemm_args &args, float *strip, const float (
                        int split, int batch, int lane) {
     const struct output o = output_of(args, split, batch);
     const bool inside = m0 + 4 * TM <= args.m && n0 + 8 * TN <= args.n;
-    if (WHOLE && o.quads && inside && o.s.beta == 0.0f && o.s.alpha != 0.0f)
+    if (WHOLE && TM % 4 == 0 && TN % 4 == 0 && o.quads && inside && o.s.beta == 0.0f && o.s.alpha != 0.0f)
         store_whole<TM, TN>(o.d + (n0 + 4 * lane_along_n(lane)) * o.ldd + m0 + 4 * lane_along_m(lane), o.ldd, o.s.alpha,
                             o.past_l2, acc);
-    else if (o.quads)
+    else if (TM % 4 == 0 && TN % 4 == 0 && o.quads)
         store_quads<TM, TN>(args, o, acc, m0, n0, lane);
+    else if (TM % 4 && o.s.beta == 0.0f && o.s.alpha != 0.0f)
+        store_singles<TM, TN>(args, o, strip, acc, m0, n0, lane);
     else
         store_columns<TM, TN>(args, o, strip, acc, m0, n0, lane);
     if (finishes(args) && !args.partial) finish_tile<WHOLE ? 8 : 32>(args, batch, m0, n0, 4 * TM, 8 * TN, lane);

@@ -20,6 +20,20 @@ DEVICE void load_shared_16(float *to, uint32_t address) {
     *(float4 *)to = *(const float4 *)sim_shared_at(address);
 }
 
+DEVICE void load_shared_8(float *to, uint32_t address) {
+    *(float2 *)to = *(const float2 *)sim_shared_at(address);
+}
+DEVICE void load_shared_4(float *to, uint32_t address) {
+    *to = *(const float *)sim_shared_at(address);
+}
+
+DEVICE void load_shared_16_again(uint32_t *to, uint32_t address) {
+    for (int i = 0; i < 4; i++) to[i] = ((const uint32_t *)sim_shared_at(address))[i];
+}
+DEVICE void store_shared_4(uint32_t address, uint32_t x) {
+    *(uint32_t *)sim_shared_at(address) = x;
+}
+
 DEVICE void cp_async_4_to(uint32_t address, const void *global, bool yes) {
     if (yes) sim_cp_async(sim_shared_at(address), global, 4, 4);
 }
@@ -56,6 +70,26 @@ DEVICE void load_shared_16(float *to, uint32_t address) {
     asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
                  : "=f"(to[0]), "=f"(to[1]), "=f"(to[2]), "=f"(to[3])
                  : "r"(address));
+}
+
+DEVICE void load_shared_8(float *to, uint32_t address) {
+    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(to[0]), "=f"(to[1]) : "r"(address));
+}
+
+DEVICE void load_shared_4(float *to, uint32_t address) {
+    asm volatile("ld.shared.f32 %0, [%1];" : "=f"(to[0]) : "r"(address));
+}
+
+/* What this thread stored there: loaded each time, never kept in registers. */
+DEVICE void load_shared_16_again(uint32_t *to, uint32_t address) {
+    asm volatile("ld.volatile.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(address)
+                 : "memory");
+}
+
+DEVICE void store_shared_4(uint32_t address, uint32_t x) {
+    asm volatile("st.volatile.shared.u32 [%0], %1;" ::"r"(address), "r"(x) : "memory");
 }
 
 /* Copies that happen where `yes`: predicated, as a branch would cut the main loop in two. */

@@ -6,7 +6,8 @@
 
 /* With more registers than this the compiler moves accumulators about, and their banks collide. */
 #define MOST(ctas)               ((ctas) == 2 ? 232 : 248)
-#define REGISTERS(threads, ctas) (65536 / ((threads) * (ctas)) < MOST(ctas) ? 65536 / ((threads) * (ctas)) : MOST(ctas))
+#define EVEN(threads, ctas)      (65536 / ((threads) * (ctas)) / 8 * 8) /* they are given out in eights */
+#define REGISTERS(threads, ctas) (EVEN(threads, ctas) < MOST(ctas) ? EVEN(threads, ctas) : MOST(ctas))
 
 #define KERNEL_FOR(name, bm, bn, bk, tm, tn, stages, threads, ctas, wide, suffix, load_a, load_b)                      \
     KERNEL_WITH_REGISTERS(name##_##suffix, threads, REGISTERS(threads, ctas)) {                                        \
@@ -18,6 +19,7 @@
 
 #define VARIANT(name, family, contract, arch, ...) GEMM_WANTED(name, ALL_PAIRS)(name, __VA_ARGS__)
 GEMM_SIMT_VARIANTS(VARIANT)
+GEMM_SIMT_FITTED_VARIANTS(VARIANT)
 #undef VARIANT
 
 #define VARIANT(name, family, contract, arch, ...) GEMM_WANTED(name, FEW_PAIRS)(name, __VA_ARGS__)

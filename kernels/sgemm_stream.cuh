@@ -97,7 +97,7 @@ DEVICE struct stream_run stream_next(const struct gemm_args &args, struct stream
     return r;
 }
 
-/* As load_fragment_a; `kk`, of eight, is known to the compiler. */
+/* As load_quads of A; `kk`, of eight, is known to the compiler. */
 template <bool SWIZZLED> DEVICE void load_rows(float (&a)[8], const uint32_t (&from)[4], int kk, int ld) {
 #pragma unroll
     for (int q = 0; q < 2; q++)
@@ -161,7 +161,7 @@ DEVICE void sgemm_stream(const struct gemm_args &args) {
                 for (int j = 0; j < TN; j++)
 #pragma unroll
                     for (int i = 0; i < TM; i++) acc[j][i] = 0.0f;
-                load_fragment_b<TN>(b[0], at_b);
+                load_quads<TN, 8>(b[0], at_b);
                 load_rows<SWIZZLED>(a[0], at_a, 0, copy_a::LD);
 #pragma unroll 1
                 for (int k = 0; k < args.k; k += STEPS) {
@@ -174,7 +174,7 @@ DEVICE void sgemm_stream(const struct gemm_args &args) {
                             for (int i = 0; i < 4; i++) at_a[i] += 4 * STEPS * copy_a::LD;
                             at_b += 4 * STEPS * copy_b::LD;
                         }
-                        load_fragment_b<TN>(b[(kk + 1) % 2], at_b + 4 * next * copy_b::LD);
+                        load_quads<TN, 8>(b[(kk + 1) % 2], at_b + 4 * next * copy_b::LD);
                         multiply_add<0, TN / 2>(acc, a[kk % 2], b[kk % 2]);
                         load_rows<SWIZZLED>(a[(kk + 1) % 2], at_a, next, copy_a::LD);
                         multiply_add<TN / 2, TN>(acc, a[kk % 2], b[kk % 2]);

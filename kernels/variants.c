@@ -16,27 +16,43 @@ int gemm_variant_takes(const struct gemm_variant *v, enum gemm_loader a, enum ge
 #define PAIR(unused, suffix, load_a, load_b) || (a == (load_a) && b == (load_b))
     if (v->family == FAMILY_STREAM) return 0 GEMM_STREAM_PAIRS(PAIR, unused);
     if (v->family == FAMILY_TF32_BATCH) return a != LOAD_K4;
-    const int any = (v->bm & (v->bm - 1)) == 0;
+    const int any = (v->bm & (v->bm - 1)) == 0 || gemm_variant_fitted(v);
     return any GEMM_FEW_LOADER_PAIRS(PAIR, unused);
 #undef PAIR
 }
 
-/* A row of a tile (tile.cuh): padded by four floats where copies transpose, else a power of two. */
-static int row_floats(int extent, enum gemm_loader loader) {
-    if (loader == LOAD_K4) return extent + 4;
-    return (extent & (extent - 1)) == 0 ? extent : extent < 128 ? 128 : 256;
+/* A row of a tile (tile.cuh): where copies transpose, whole rounds of them and a pad of four; else a power of two. */
+static int row_floats(const struct gemm_variant *v, int extent, enum gemm_loader loader) {
+    const int round = v->threads > v->bk ? v->threads / v->bk : 1;
+    int power = 1;
+    if (loader == LOAD_K4) return (extent + round - 1) / round * round + 4;
+    while (power < extent) power *= 2;
+    return power;
 }
 
-/* sgemm_simt.cuh: stages, where slices are added too; a strip per warp that stores; what is noted of pieces of work. */
-static int simt_floats(const struct gemm_variant *v, int stages) {
+/* The offsets of all threads' copies of a tile, in fours, where no registers hold them (tile.cuh). */
+static int offset_floats(const struct gemm_variant *v, int extent, enum gemm_loader loader) {
+    const int along_k = loader == LOAD_K4, vector = loader == LOAD_MN16 ? 4 : 1;
+    const int copies = (row_floats(v, extent, loader) - 4 * along_k) * v->bk / vector / v->threads;
+    return (copies + 3) / 4 * 4 * v->threads;
+}
+
+/*
+ * sgemm_simt.cuh: stages, where slices are added too; a strip per warp that stores; what is noted of pieces of work. Of
+ * fitted tiles: what is noted of copies beside the stages, and strips where all that was, but for the slices.
+ */
+static int simt_floats(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b, int stages) {
     const int slices = gemm_variant_slices(v), added = slices / 2 * v->bm * v->bn;
-    return (stages > added ? stages : added) + v->threads / 32 / slices * 8 * (4 * v->tm + 16) + GEMM_SIMT_NOTES;
+    const int strips = v->threads / 32 / slices * 8 * GEMM_STRIP_LD(v->tm);
+    if (!gemm_variant_fitted(v)) return (stages > added ? stages : added) + strips + GEMM_SIMT_NOTES;
+    stages += offset_floats(v, v->bm, a) + offset_floats(v, v->bn, b);
+    return (stages > added + strips ? stages : added + strips) + GEMM_SIMT_NOTES;
 }
 
 /* sgemm_stream.cuh: columns of B twice, and each warp's rows of A in stages and its strip. */
 static int stream_floats(const struct gemm_variant *v, enum gemm_loader b) {
     const int rows = 4 * v->tm;
-    return v->bk * 2 * row_floats(v->bn, b) + v->threads / 32 * (v->stages * v->bk * rows + 8 * (rows + 16));
+    return v->bk * 2 * row_floats(v, v->bn, b) + v->threads / 32 * (v->stages * v->bk * rows + 8 * (rows + 16));
 }
 
 /* A tile of one operand for the tensor cores, rows padded against bank conflicts (mma_loader.cuh). */
@@ -66,11 +82,11 @@ int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, 
     if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
     if (v->family == FAMILY_FUSED) return FUSED_SHARED_BYTES;
     if (v->family == FAMILY_TF32_WGMMA) return TF32_SHARED_BYTES;
-    int stages = v->stages * v->bk * (row_floats(v->bm, a) + row_floats(v->bn, b));
+    int stages = v->stages * v->bk * (row_floats(v, v->bm, a) + row_floats(v, v->bn, b));
     if (v->family == FAMILY_STREAM) return stream_floats(v, b) * 4;
     if (v->family == FAMILY_SKINNY) return skinny_floats(v, a, b) * 4;
-    if (v->family == FAMILY_SIMT) return simt_floats(v, stages) * 4;
-    if (v->family == FAMILY_SIMT_ROWS) return simt_floats(v, v->stages * v->bk * (v->bm + v->bn)) * 4;
+    if (v->family == FAMILY_SIMT) return simt_floats(v, a, b, stages) * 4;
+    if (v->family == FAMILY_SIMT_ROWS) return simt_floats(v, a, b, v->stages * v->bk * (v->bm + v->bn)) * 4;
     if (v->family == FAMILY_TF32_BATCH) return batch_floats(v, a, b) * 4;
     if (v->family == FAMILY_TF32_PACKED) stages = v->stages * v->bk * (v->bm + v->bn);
     if (v->family == FAMILY_FP16X1_MMA) stages = v->stages * v->bk / 2 * (v->bm + v->bn);

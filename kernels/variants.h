@@ -28,6 +28,11 @@
 /* For those pairs of loaders that their registers hold: a tile whose sides are no powers of two. */
 #define GEMM_SIMT_FEW_VARIANTS(VARIANT) VARIANT(sgemm_simt_192x96x16, SIMT, IEEE, 80, 192, 96, 16, 12, 12, 3, 256, 1, 0)
 
+/* Tiles that fit sizes which no power of two does: thread tiles that are not all quads (GEMM_FITTED). */
+#define GEMM_SIMT_FITTED_VARIANTS(VARIANT)                                                                             \
+    VARIANT(sgemm_simt_104x104x16, SIMT, IEEE, 80, 104, 104, 16, 13, 13, 3, 256, 1, 0)                                 \
+    VARIANT(sgemm_simt_112x112x8, SIMT, IEEE, 80, 112, 112, 8, 7, 14, 3, 128, 3, 0)
+
 /* One kernel for each of these, whatever the loaders: a pass brings any layout to rows along m or n (simt_rows.h). */
 #define GEMM_SIMT_ROWS_VARIANTS(VARIANT)                                                                               \
     VARIANT(sgemm_simt_rows_128x128x8, SIMT_ROWS, IEEE, 90, 128, 128, 8, 8, 16, 4, 128, 2, 0)
@@ -95,7 +100,8 @@
 
 /* clang-format off */
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
-    GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_SIMT_ROWS_VARIANTS(VARIANT)                       \
+    GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_SIMT_FITTED_VARIANTS(VARIANT)                     \
+    GEMM_SIMT_ROWS_VARIANTS(VARIANT)                                                                                   \
     GEMM_STREAM_VARIANTS(VARIANT) GEMM_SKINNY_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)                           \
     GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                                                      \
     GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_BATCH_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT)               \
@@ -243,12 +249,22 @@ static inline int gemm_variant_slices(const struct gemm_variant *v) {
 /* Floats of shared memory in which a SIMT CTA notes its pieces of work (sgemm_simt.cuh). */
 enum { GEMM_SIMT_NOTES = 64 };
 
+/* Floats from one column to the next where a warp turns its tile round (epilogue.cuh). */
+#define GEMM_STRIP_LD(tm) (((tm) % 4 ? (4 * (tm) + 31) / 32 * 32 : 4 * (tm)) + 16)
+
 /* The same of a CTA of a family that splits in registers (sgemm_split_mma.cuh). */
 enum { GEMM_SPLIT_MMA_NOTES = 4 };
 
+/* Of the SIMT family: whether a thread tile is not all quads, and so the CTA tile one that fits odd sizes. */
+#define GEMM_FITTED(tm, tn) ((tm) % 4 || (tn) % 4)
+static inline int gemm_variant_fitted(const struct gemm_variant *v) {
+    return v->family == FAMILY_SIMT && GEMM_FITTED(v->tm, v->tn);
+}
+
 /* Whether a SIMT variant's CTAs stay, to work on several tiles. */
 static inline int gemm_variant_persists(const struct gemm_variant *v) {
-    return v->family == FAMILY_SIMT_ROWS || (v->family == FAMILY_SIMT && gemm_variant_slices(v) == 1);
+    if (v->family == FAMILY_SIMT_ROWS) return 1;
+    return v->family == FAMILY_SIMT && gemm_variant_slices(v) == 1 && !gemm_variant_fitted(v);
 }
 
 /* Whether CTAs may share the last tiles along K: evenly (stream-K, SIMT), or in equal parts of each (tf32_works.h). */

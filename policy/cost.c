@@ -59,6 +59,7 @@ static const double TF32_BANDWIDTH_IN_TURNS_BATCHED = 0.85; /* into matrices of 
 static const double TF32_BANDWIDTH_SINGLE = 0.38; /* or where results are stored one by one, and K is short: */
 enum { TF32_SHORT_K = 384 };
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
+static const double FITTED_WARP = 2.0 / 3;      /* of one that the main loop keeps busier */
 static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
 static const double SHARE_BYTES_PER_S = 2.6e12; /* the same where all CTAs write theirs at once */
 static const double FFMA_UNHIDDEN = 0.02; /* of the shorter of arithmetic and memory, that the longer does not hide */
@@ -213,6 +214,11 @@ static double fused_efficiency(const struct gemm_problem *p) {
     return read_in_quads(p) ? (p->k <= FUSED_FINE_K ? 1.25 : 1.6) : 1.0;
 }
 
+/* Thread tiles that are not all quads: more instructions beside the FMAs, whose registers' banks collide more often. */
+static double fitted_efficiency(const struct gemm_variant *v, bool single) {
+    return v->tm * v->tn > 128 ? (single ? 0.66 : 0.77) : single ? 0.73 : 0.81;
+}
+
 static bool long_m(const struct gemm_variant *v) {
     return v->bm > v->bn;
 }
@@ -254,6 +260,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     const int tile = v->tm * v->tn;
     const bool single = gemm_loader_a(p) == LOAD_MN4 || gemm_loader_b(p) == LOAD_MN4; /* copies */
     const bool both_along_k = gemm_loader_a(p) == LOAD_K4 && gemm_loader_b(p) == LOAD_K4;
+    if (gemm_variant_fitted(v)) return fitted_efficiency(v, single);
     if (gemm_variant_slices(v) > 1) return single ? 0.62 : both_along_k ? 0.76 : tile > 128 ? 0.85 : 0.83;
     double rate = tile >= 64 ? 0.80 : v->bn >= 64 ? 0.70 : 0.68;
     if (tile >= 128) rate = v->ctas_per_sm == 2 ? 0.83 : v->ctas_per_sm == 1 ? 0.82 : 0.815;
@@ -299,7 +306,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
     if (v->family == FAMILY_FP16X1) return (p->m | p->ldd) % 4 ? ONE_START_K_SINGLE : ONE_START_K;
     if (gemm_family_splits(v->family)) return (p->m | p->ldd) % 4 ? SPLIT_START_K_SINGLE : CTA_START_K;
     if (v->family == FAMILY_FUSED) return FUSED_START_K;
-    const bool single = (p->m | p->ldd) % 4;
+    const bool single = (p->m | p->ldd) % 4 || gemm_variant_fitted(v);
     if (v->family == FAMILY_TF32_WGMMA && v->bm == v->bn) return TF32_START_K_IN_TURNS;
     if (v->family == FAMILY_TF32_WGMMA) return single ? TF32_START_K_SINGLE : TF32_START_K;
     const double start = single ? CTA_START_K_SINGLE : CTA_START_K;
@@ -334,7 +341,8 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .passes_s = passes(p, d, v),
         .launch_s = v->family == FAMILY_TF32_WGMMA ? EARLY_LAUNCH_S : LAUNCH_S,
         .ctas_per_sm = ctas_per_sm,
-        .warps = skinny ? 8.0 / ctas_per_sm : v->threads / 32.0, /* as many as there are are enough to read */
+        .warps = skinny ? 8.0 / ctas_per_sm /* as many as there are are enough to read */
+                        : v->threads / 32.0 * (gemm_variant_fitted(v) && v->ctas_per_sm > 1 ? FITTED_WARP : 1),
         .unhidden = v->contract == CONTRACT_IEEE ? FFMA_UNHIDDEN : 0,
     };
 }

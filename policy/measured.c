@@ -26,7 +26,8 @@ static const int SHORT_K = 128;
 static const double ACROSS_SHARE = 0.065; /* expected more of odd sizes where B lies across K: cuBLAS is better there */
 static const double ALONG_SHARE = 0.055;  /* the same where both lie along K, and that is less than ALONG_K */
 static const int ALONG_K = 2048;
-static const double OUTER_SHARE = 0.56; /* of the limit, expected of outer products with more K than OUTER_K */
+static const double FITTED_SHARE = 0.54; /* expected of a long K and odd sizes on a tile that fits them */
+static const double OUTER_SHARE = 0.56;  /* of the limit, expected of outer products with more K than OUTER_K */
 static const int OUTER_K = 64;
 static const double STREAM_FLOPS = 1e9; /* least of what streams */
 static const int SMALL_TILE = 64 * 64;
@@ -123,7 +124,7 @@ static bool huge_k_gains(const struct gemm_problem *p, const struct gemm_variant
 
 /* What the share does not tell of products that were measured. */
 static bool gains(const struct route *route, const struct gemm_problem *p, const struct gemm_variant *v, double flops) {
-    if (!route->odd && !in_fours(p)) return false;
+    if (!route->odd && !in_fours(p) && !gemm_variant_fitted(v)) return false;
     if (route->share <= 0) return true;
     if (route->profile == PROFILE_batched) return fills_tiles(p);
     if (route->profile == PROFILE_outer_product) return outer_product_gains(p, v, flops);
@@ -161,6 +162,7 @@ static double share_wanted(const struct route *route, const struct gemm_problem 
     if (route->profile == PROFILE_batched && p->k <= SHORT_K) share = SHORT_SHARE;
     if (route->profile == PROFILE_outer_product && share > 0 && p->k > OUTER_K) share = OUTER_SHARE;
     if (route->profile == PROFILE_irregular && share > 0) share += odd_share(p);
+    if (!route->odd && !in_fours(p) && share < FITTED_SHARE) share = FITTED_SHARE;
     return share > 0 && finishes(p) ? share + EPILOGUE_SHARE : share;
 }
 

@@ -256,6 +256,8 @@ static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_proble
     if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
     /* Of its tiles' short side there is one, on the side that is short. */
     if (v->family == FAMILY_SKINNY && (v->bm > v->bn ? p->n > v->bn : p->m > v->bm)) return false;
+    /* Their CTAs take a tile each and store float by float, which only a long K pays for (measured). */
+    if (gemm_variant_fitted(v) && gemm_profile_of(p) != PROFILE_huge_k) return false;
     /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
     if (gemm_family_split_mma(v->family) && d->arch != 80) return false;
     if (v->family == FAMILY_FP16X1_MMA && d->wgmma) return false;         /* as wgmma it is faster */

@@ -289,6 +289,23 @@ static void a_short_side_has_kernels_of_its_own(void **state) {
 }
 
 /* A forced raster keeps to the tile rows that there are: 1024 times 2^24 tile columns would not fit a kernel's int. */
+/* A long K pays for a tile that sides as odd as these fill, and for no other. */
+static void odd_sides_beside_a_long_k_have_tiles_of_their_own(void **state) {
+    (void)state;
+    const enum gemm_op ops[] = {GEMM_OP_N, GEMM_OP_T};
+    for (int i = 0; i < 4; i++) {
+        struct gemm_plan hundred = plan_on(90, problem_of(ops[i / 2], ops[i % 2], 100, 100, 1000000));
+        struct gemm_plan odd = plan_on(90, problem_of(ops[i / 2], ops[i % 2], 777, 333, 55555));
+        assert_routed(hundred);
+        assert_routed(odd);
+        assert_ptr_equal(hundred.variant, &gemm_variants[VARIANT_sgemm_simt_104x104x16]);
+        assert_ptr_equal(odd.variant, &gemm_variants[VARIANT_sgemm_simt_112x112x8]);
+        assert_int_equal(odd.shared_tiles, 0);
+        struct gemm_plan cube = plan_on(90, problem_of(ops[i / 2], ops[i % 2], 1000, 1000, 1000));
+        assert_true(!cube.variant || !gemm_variant_fitted(cube.variant));
+    }
+}
+
 static void a_forced_raster_stays_within_the_tiles(void **state) {
     (void)state;
     struct toggles toggles = default_toggles();
@@ -473,6 +490,7 @@ int main(void) {
         cmocka_unit_test(forced_split_and_raster_are_had),
         cmocka_unit_test(the_streaming_kernel_takes_a_small_k_and_aligned_columns),
         cmocka_unit_test(a_short_side_has_kernels_of_its_own),
+        cmocka_unit_test(odd_sides_beside_a_long_k_have_tiles_of_their_own),
         cmocka_unit_test(a_forced_raster_stays_within_the_tiles),
         cmocka_unit_test(a_split_needs_scratch),
         cmocka_unit_test(huge_k_with_narrow_sides_forwards),

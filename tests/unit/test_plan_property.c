@@ -180,6 +180,24 @@ static int row_of_tile(int extent, enum gemm_loader loader) {
         if (power >= extent) return power;
 }
 
+/* A tile's rows are copied in whole rounds of all threads, and each copy's offset noted, four of a thread at a time. */
+static wide fitted_operand_bytes(const struct gemm_variant *v, int extent, enum gemm_loader loader) {
+    const int a_round = v->threads / v->bk, along_k = loader == LOAD_K4;
+    int rows = along_k ? 0 : row_of_tile(extent, loader);
+    while (rows < extent) rows += a_round;
+    const int copies = rows * v->bk / (loader == LOAD_MN16 ? 4 : 1), quads = (copies / v->threads + 3) / 4;
+    return (wide)v->stages * v->bk * (rows + 4 * along_k) * 4 + (wide)quads * v->threads * 16;
+}
+
+/* Of tiles that fit: slices are added where stages and offsets were, and strips of padded columns follow them. */
+static wide fitted_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
+    const wide loop = fitted_operand_bytes(v, v->bm, a) + fitted_operand_bytes(v, v->bn, b);
+    const wide warps = v->bm * v->bn / (v->tm * v->tn) / 32, slices = v->threads / 32 / warps;
+    const wide column = v->tm == 13 ? 64 + 16 : 32 + 16,
+               after = slices / 2 * v->bm * v->bn * 4 + warps * 8 * column * 4;
+    return (loop > after ? loop : after) + 64 * 4;
+}
+
 /* Both operand tiles in every stage, rows of a transposing loader padded; the epilogue has its strips there too. */
 static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     wide bytes = 0, strips = 0;
@@ -188,6 +206,7 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     case FAMILY_SIMT_ROWS: /* both along m and n by then */
         a = b = LOAD_MN16; /* fall through */
     case FAMILY_SIMT:      /* strips beside the stages, as CTAs stay; slices are added where the stages were; notes */
+        if (v->tm % 4 || v->tn % 4) return fitted_bytes(v, a, b);
         bytes = (wide)v->stages * v->bk * (row_of_tile(v->bm, a) + row_of_tile(v->bn, b)) * 4;
         if (slices > 1 && bytes < (wide)slices / 2 * v->bm * v->bn * 4) bytes = (wide)slices / 2 * v->bm * v->bn * 4;
         return bytes + (wide)(v->bm * v->bn / (v->tm * v->tn) / 32) * 8 * (4 * v->tm + 16) * 4 + 64 * 4;
