@@ -10,12 +10,12 @@
 #include "launch_hopper.h"
 #include "launch_tf32.h"
 
-extern void split_one_extremes(void), split_one_choose(void), split_one_planes(void), split_one_bands_16(void),
-    split_one_bands_8(void), sgemm_fp16x1_256x128(void), split_sum(void);
+extern void split_one_extremes(void), split_one_choose(void), split_one_planes(void), split_one_begin(void),
+    split_one_bands_16(void), split_one_bands_8(void), sgemm_fp16x1_256x128(void), split_sum(void);
 
 static cudaError_t load(int device, int *sm_count) {
     struct cudaFuncAttributes attributes;
-    void (*const passes[])(void) = {split_one_extremes, split_one_choose,  split_one_planes,
+    void (*const passes[])(void) = {split_one_extremes, split_one_choose,  split_one_planes, split_one_begin,
                                     split_one_bands_16, split_one_bands_8, split_sum};
     cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
     for (size_t i = 0; i < sizeof passes / sizeof *passes && error == cudaSuccess; i++)
@@ -44,7 +44,10 @@ static cudaError_t launch_looks(struct split_args *args, int ctas, cudaStream_t 
 
 static cudaError_t launch_passes(struct split_args *args, int ctas, cudaStream_t stream) {
     const struct launch_shape bands = {.grid = {(unsigned)args->band_ctas, 1, 1}, .threads = 256, .overlaps = true};
+    const struct launch_shape begin = {.grid = {1, 1, 1}, .threads = 32, .overlaps = true};
     if (!args->band_ctas) return launch_looks(args, ctas, stream);
+    const cudaError_t error = launch_overlapping(split_one_begin, begin, args, stream);
+    if (error != cudaSuccess) return error;
     return launch_overlapping(args->gemm.k <= SPLIT_BAND_K ? split_one_bands_16 : split_one_bands_8, bands, args,
                               stream);
 }

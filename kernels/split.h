@@ -69,7 +69,8 @@ enum split_planes { SPLIT_FP16X3, SPLIT_BF16X6, SPLIT_EXACT, SPLIT_FP16X1, SPLIT
  * ones spoil 2^-38 for each k: k 2^-24 of |A||B|, no more than fp32 sums of k products may be off.
  */
 struct split_notes {
-    uint32_t hopeless;   /* an infinity, a NaN, or rows that are subnormal or obviously wide: TF32 */
+    /* An infinity, a NaN, a row that is subnormal, or wide with hardly a solid element, or many that are wide: TF32. */
+    uint32_t hopeless;
     uint32_t wide;       /* rows with elements that are no normal fp16 */
     uint32_t lacking[2]; /* of A, of B: most elements of the slice that are not solid */
 };

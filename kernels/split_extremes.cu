@@ -187,7 +187,8 @@ KERNEL_OF(struct split_args, split_one_choose, 128, 8) {
     args.inverse_scales[(int64_t)batch * args.rows + index] = inverse_of_row(both);
     struct split_notes notes = notes_of_row(both);
     if (both && !notes.hopeless)
-        note_lacking(&notes, index < args.rows_a, lacking_in_row(args, row_of(args, index, batch), both & 0xff));
+        note_lacking(&notes, index < args.rows_a, lacking_in_row(args, row_of(args, index, batch), both & 0xff),
+                     args.gemm.k);
     notes = notes_of_warp(notes);
     if (threadIdx.x % 32 == 0) {
         if (notes.hopeless) atomicMax(&args.notes->hopeless, 1u);

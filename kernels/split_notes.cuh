@@ -33,21 +33,25 @@ DEVICE struct split_notes notes_of_row(uint32_t word) {
     return n;
 }
 
-/* And of its elements over the slice. */
-DEVICE void note_lacking(struct split_notes *n, bool of_a, uint32_t lacking) {
+/* K over which solid elements are counted. */
+DEVICE int slice_of(int k) {
+    return min(k, (int)SPLIT_SLICE_K);
+}
+
+/*
+ * And of its elements over the slice. A wide row with hardly a solid one is not worth the wait for what all others are
+ * like: whoever sees it may have all stop.
+ */
+DEVICE void note_lacking(struct split_notes *n, bool of_a, uint32_t lacking, int k) {
     n->lacking[0] = of_a ? lacking : 0;
     n->lacking[1] = of_a ? 0 : lacking;
+    if (n->wide && 4 * lacking > 3 * (uint32_t)slice_of(k)) n->hopeless = 1;
 }
 
 /* Brings its largest element into [2^14, 2^15). */
 DEVICE float inverse_of_row(uint32_t word) {
     const int most = word & 0xff;
     return word == 0 || most == 255 || most <= 15 ? 1.0f : power_of_two(most - 127 - 14);
-}
-
-/* K over which solid elements are counted. */
-DEVICE int slice_of(int k) {
-    return min(k, (int)SPLIT_SLICE_K);
 }
 
 DEVICE bool solid(float x, int most) {

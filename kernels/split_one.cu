@@ -43,6 +43,7 @@ DEVICE struct split_notes do_band(const struct split_args &args, const struct ba
     static const int AT_ONCE = LANES * PIECES;
     const int pieces = 4 * args.k_units;
     float x[PIECES][8];
+    const bool stopped = threadIdx.x == 0 && *(volatile const uint32_t *)args.choice == SPLIT_TF32; /* by any CTA */
     if (b.piece == 0) told->lacking[b.in_band] = 0;
     if (threadIdx.x == 0) told->obvious = 0;
     const struct extremes e = look_at_band<VECTOR, LANES>(args, b, x, seen, 0);
@@ -61,8 +62,10 @@ DEVICE struct split_notes do_band(const struct split_args &args, const struct ba
         }
         write_pieces<1, LANES>(args, b, x, first + b.piece, factor);
     }
+    if (stopped) atomicAdd(&told->obvious, ROWS);
     __syncthreads();
-    note_lacking(&notes, b.row < args.rows_a, told->lacking[b.in_band]);
+    note_lacking(&notes, b.row < args.rows_a, told->lacking[b.in_band], args.gemm.k);
+    if (b.piece == 0 && notes.hopeless) *(volatile uint32_t *)args.choice = SPLIT_TF32;
     return notes;
 }
 
@@ -95,7 +98,7 @@ DEVICE bool obvious_at_once(const struct split_args &args, struct extremes (*see
     return told->obvious >= ROWS / 4;
 }
 
-/* Persistent CTAs, each with bands of both operands; none goes on when rows are obviously wide. */
+/* Persistent CTAs, each with bands of both operands; none goes on when rows are obviously wide, or one without hope. */
 template <int ROWS> DEVICE void do_bands(const struct split_args &args) {
     static const int LANES = 256 / ROWS;
     __shared__ struct extremes seen[ROWS][LANES + 1];
@@ -104,21 +107,32 @@ template <int ROWS> DEVICE void do_bands(const struct split_args &args) {
     const int bands = args.rows / ROWS * args.gemm.batch;
     struct split_notes notes = nothing_noted();
     int turn = 0;
-    notes.hopeless = obvious_at_once<LANES>(args, seen, told + 1);
-    for (int index = blockIdx.x; index < bands && !notes.hopeless; index += gridDim.x, turn ^= 1) {
+    bool stop = obvious_at_once<LANES>(args, seen, told + 1); /* all threads agree */
+    for (int index = blockIdx.x; index < bands && !stop; index += gridDim.x, turn ^= 1) {
         const struct band b = band_of<ROWS>(args, index);
         const int64_t ld = b.row < args.rows_a ? args.gemm.lda : args.gemm.ldb;
         const struct split_notes more = reads_vectors(b, args.gemm.k, ld)
                                             ? do_band<1, LANES>(args, b, seen, told + turn)
                                             : do_band<0, LANES>(args, b, seen, told + turn);
         notes = worse(notes, more);
-        if (told[turn].obvious >= ROWS / 4) notes.hopeless = 1;
+        stop = told[turn].obvious >= ROWS / 4;
+    }
+    if (stop) {
+        notes.hopeless = 1;
+        if (threadIdx.x == 0) *(volatile uint32_t *)args.choice = SPLIT_TF32;
     }
     notes = notes_of_warp(notes);
     if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = notes;
     __syncthreads();
     for (int warp = 0; warp < 8; warp++) notes = worse(notes, of_warps[warp]);
     if (threadIdx.x == 0) args.notes[blockIdx.x] = notes;
+}
+
+/* Before them: nobody has given up. */
+KERNEL_OF(struct split_args, split_one_begin, 32, 1) {
+    grid_wait();
+    grid_launch_next();
+    if (threadIdx.x == 0) *args.choice = SPLIT_FP16X1;
 }
 
 KERNEL_OF(struct split_args, split_one_bands_16, BAND_BOUND, 2) {

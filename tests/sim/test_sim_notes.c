@@ -17,8 +17,8 @@
 #include "sim_api.h"
 #include "split.h"
 
-extern void split_one_extremes(void), split_one_choose(void), split_one_planes(void), split_one_bands_16(void),
-    split_one_bands_8(void);
+extern void split_one_extremes(void), split_one_choose(void), split_one_planes(void), split_one_begin(void),
+    split_one_bands_16(void), split_one_bands_8(void);
 
 /* An operand of rows x k, and where its elements lie. */
 struct side {
@@ -85,6 +85,7 @@ static void launch(void (*kernel)(void), unsigned x, unsigned y, unsigned thread
 static uint32_t run_bands(void) {
     struct split_notes all = {0, 0, {0, 0}};
     if (made.args.band_ctas > 7) made.args.band_ctas = 7;
+    launch(split_one_begin, 1, 1, 32, 0);
     launch(made.args.gemm.k <= SPLIT_BAND_K ? split_one_bands_16 : split_one_bands_8, (unsigned)made.args.band_ctas, 1,
            256, 0);
     for (int i = 0; i < made.args.band_ctas; i++) {
@@ -162,7 +163,7 @@ static void every_element_is_where_it_is_looked_for(void **state) {
     }
 }
 
-enum harm { NOTHING, TINY, TINY_AND_SPARSE, INFINITE, SUBNORMAL_ROW, WIDE };
+enum harm { NOTHING, TINY, TINY_AND_SPARSE, INFINITE, SUBNORMAL_ROW, STEEP_ROW, WIDE };
 
 static void do_harm(enum harm harm, int k_of) {
     const int k = made.args.gemm.k;
@@ -173,6 +174,8 @@ static void do_harm(enum harm harm, int k_of) {
     if (harm == INFINITE) *element(1, 9, k_of) = INFINITY;
     if (harm == SUBNORMAL_ROW)
         for (int i = 0; i < k; i++) *element(1, 3, i) = 1e-40f;
+    if (harm == STEEP_ROW)
+        for (int i = 0; i < k; i++) *element(0, 6, i) = ldexpf(1, i ? -10 - i % 30 : 0);
     if (harm == WIDE)
         for (int row = 0; row < made.sides[0].rows; row++)
             for (int i = 0; i < k; i++) *element(0, row, i) *= ldexpf(1, rand() % 60);
