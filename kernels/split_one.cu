@@ -74,6 +74,11 @@ DEVICE bool reads_vectors(const struct band &b, int k, int64_t ld) {
     return b.r.step == 1 && k % 8 == 0 && ld % 4 == 0 && (uintptr_t)b.r.at % 16 == 0;
 }
 
+/* In which order: from both ends, so that whichever operand is wide is met early. */
+DEVICE int band_in_turn(int index, int bands) {
+    return index % 2 ? bands - 1 - index / 2 : index / 2;
+}
+
 /*
  * Whether the first 8 LANES of k of a CTA's first band show already that rows are wide, before all of it is read and
  * written for nothing. It costs what a few loads take, once.
@@ -81,7 +86,8 @@ DEVICE bool reads_vectors(const struct band &b, int k, int64_t ld) {
 template <int LANES, int ROWS>
 DEVICE bool obvious_at_once(const struct split_args &args, struct extremes (*seen)[LANES + 1],
                             struct of_rows<ROWS> *told) {
-    const struct band b = band_of<ROWS>(args, blockIdx.x);
+    const int bands = args.rows / ROWS * args.gemm.batch;
+    const struct band b = band_of<ROWS>(args, band_in_turn(blockIdx.x, bands));
     struct extremes e = nothing_seen();
     float x[8];
     if (threadIdx.x == 0) told->obvious = 0;
@@ -109,7 +115,7 @@ template <int ROWS> DEVICE void do_bands(const struct split_args &args) {
     int turn = 0;
     bool stop = obvious_at_once<LANES>(args, seen, told + 1); /* all threads agree */
     for (int index = blockIdx.x; index < bands && !stop; index += gridDim.x, turn ^= 1) {
-        const struct band b = band_of<ROWS>(args, index);
+        const struct band b = band_of<ROWS>(args, band_in_turn(index, bands));
         const int64_t ld = b.row < args.rows_a ? args.gemm.lda : args.gemm.ldb;
         const struct split_notes more = reads_vectors(b, args.gemm.k, ld)
                                             ? do_band<1, LANES>(args, b, seen, told + turn)
