@@ -27,7 +27,7 @@ enum { SKIPPED = 77 };
 static struct doors bound, real; /* what this program is bound to; what cuBLAS exports */
 static cublasHandle_t handle;
 static bool simulated, forced;
-static bool one_along_c;    /* the forced kernel takes no two operands along K */
+static const struct gemm_variant *forced_variant;
 static bool streaming;      /* the forced kernel takes few pairs of loaders, as the streaming family does */
 static int most_k;          /* and no longer K */
 static bool takes_pointers; /* the forced kernel, to arrays of pointers */
@@ -106,11 +106,20 @@ static struct product fitted(struct product p) {
     return p;
 }
 
-/* alpha = 0 on the host leaves nothing to multiply; some kernels want one operand along its side of C. */
+/* alpha = 0 on the host leaves nothing to multiply; some kernels want one operand, or A, along its side of C. */
 static bool ours_to_serve(const struct product *p) {
-    if (product_pointers(p->door) && !takes_pointers) return false;
-    if (one_along_c && p->op_a != CUBLAS_OP_N && p->op_b == CUBLAS_OP_N) return false;
-    return forced && p->m && p->n && p->k && (p->device_scalars || p->alpha != 0.0f);
+    if (!forced || (product_pointers(p->door) && !takes_pointers)) return false;
+    const enum gemm_loader a = p->op_a == CUBLAS_OP_N ? LOAD_MN16 : LOAD_K4;
+    const enum gemm_loader b = p->op_b == CUBLAS_OP_N ? LOAD_K4 : LOAD_MN16;
+    if (!gemm_variant_takes(forced_variant, a, b)) return false;
+    return p->m && p->n && p->k && (p->device_scalars || p->alpha != 0.0f);
+}
+
+/* Whether the last product ran on a kernel that is as accurate as TF32, and no more. */
+static bool ran_by_tf32(void) {
+    for (int i = 0; i < VARIANT_COUNT; i++)
+        if (strstr(last_route, gemm_variants[i].name)) return gemm_variants[i].contract == CONTRACT_TF32;
+    return false;
 }
 
 static double cublas_error(const struct product *p, struct operands *o, int64_t limit) {
@@ -552,12 +561,12 @@ static void tf32_for_those_who_allow_it(void **state) {
     tf32 = true;
     for (unsigned i = 0; i < sizeof weak / sizeof *weak; i++) {
         try_product(&weak[i], 4096);
-        EXPECT(strstr(last_route, "_tf32_"), &weak[i], "not by TF32");
+        EXPECT(ran_by_tf32(), &weak[i], "not by TF32");
     }
     tf32 = false;
     assert_int_equal(cublasSetMathMode(handle, CUBLAS_DEFAULT_MATH), CUBLAS_STATUS_SUCCESS);
     try_product(&weak[0], 4096);
-    EXPECT(!strstr(last_route, "_tf32_"), &weak[0], "TF32 for a caller who did not allow it");
+    EXPECT(!ran_by_tf32(), &weak[0], "TF32 for a caller who did not allow it");
 }
 
 /* Infinities, NaNs, and what rounding to TF32 makes one, come out where cuBLAS's TF32 has them. */
@@ -572,7 +581,7 @@ static void infinities_of_tf32(void **state) {
     for (int i = 0; i < 6; i++)
         assert_int_equal(cudaMemcpy(o.da + 5 + i * 7 + i * 2050, &odd[i], sizeof *odd, cudaMemcpyHostToDevice), 0);
     float *mine = result_on(handle, NULL, &p, &o);
-    EXPECT(strstr(last_route, "_tf32_"), &p, "not by TF32");
+    EXPECT(ran_by_tf32(), &p, "not by TF32");
     product_reset(&o);
     assert_int_equal(product_call(&real, handle, &p, &o), CUBLAS_STATUS_SUCCESS);
     assert_true(product_fetch(&o));
@@ -734,7 +743,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < VARIANT_COUNT && forced; i++) {
         if (strcmp(argv[1], gemm_variants[i].name) != 0) continue;
         streaming = !gemm_variant_takes(&gemm_variants[i], LOAD_MN4, LOAD_MN4);
-        one_along_c = !gemm_variant_takes(&gemm_variants[i], LOAD_K4, LOAD_K4);
+        forced_variant = &gemm_variants[i];
         most_k = gemm_variants[i].family == FAMILY_STREAM ? gemm_variants[i].bk : INT32_MAX;
     }
     if (forced) setenv("FASTGEMM_PRECISION", precision_of(argv[1]), 1);

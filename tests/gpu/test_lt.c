@@ -92,9 +92,15 @@ static bool refused(const struct lt_product *p) {
     return p->order_d == CUBLASLT_ORDER_ROW && (p->epilogue & CUBLASLT_EPILOGUE_BIAS);
 }
 
+static enum gemm_loader loader_of(bool along_k) {
+    return along_k ? LOAD_K4 : LOAD_MN16;
+}
+
+/* Whether the forced kernel takes operands that lie so; where D is in row order, its transpose is what is computed. */
 static bool ours_to_serve(const struct lt_product *p) {
     if (!forced || refused(p)) return false;
-    return !(a_along_k(p) && b_along_k(p)) || gemm_variant_takes(forced, LOAD_K4, LOAD_K4);
+    const enum gemm_loader a = loader_of(a_along_k(p)), b = loader_of(b_along_k(p));
+    return p->order_d == CUBLASLT_ORDER_ROW ? gemm_variant_takes(forced, b, a) : gemm_variant_takes(forced, a, b);
 }
 
 static float *copy_of(const struct lt_operands *o) {
