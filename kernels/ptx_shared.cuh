@@ -16,13 +16,17 @@ DEVICE uint32_t shared_at(const void *shared) {
     return (uint32_t)((const char *)shared - sim_shared_at(0));
 }
 
+/* What is loaded goes to registers, which have no alignment. */
 DEVICE void load_shared_16(float *to, uint32_t address) {
-    *(float4 *)to = *(const float4 *)sim_shared_at(address);
+    const float4 x = *(const float4 *)sim_shared_at(address);
+    to[0] = x.x, to[1] = x.y, to[2] = x.z, to[3] = x.w;
 }
 
 DEVICE void load_shared_8(float *to, uint32_t address) {
-    *(float2 *)to = *(const float2 *)sim_shared_at(address);
+    const float2 x = *(const float2 *)sim_shared_at(address);
+    to[0] = x.x, to[1] = x.y;
 }
+
 DEVICE void load_shared_4(float *to, uint32_t address) {
     *to = *(const float *)sim_shared_at(address);
 }
