@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "launch_hopper.h"
+#include "launch_split.h"
 #include "launch_tf32.h"
 
 extern void split_one_extremes(void), split_one_choose(void), split_one_planes(void), split_one_begin(void),
@@ -28,17 +29,13 @@ static cudaError_t load(int device, int *sm_count) {
 /* Long rows, or few: they are looked at in chunks, then planes are written. */
 static cudaError_t launch_looks(struct split_args *args, int ctas, cudaStream_t stream) {
     enum { PLANES_PER_SM = 16 }; /* CTAs, four at a time */
-    const unsigned tiles = (unsigned)(args->rows / SPLIT_UNIT_ROWS), batch = (unsigned)args->gemm.batch;
-    const int64_t units = (int64_t)tiles * args->k_units * batch, most = (int64_t)PLANES_PER_SM * ctas;
-    const struct launch_shape extremes = {
-        .grid = {tiles, (unsigned)args->chunks, batch}, .threads = 256, .shared = 12 * SPLIT_UNIT_ROWS};
-    const struct launch_shape choose = {.grid = {tiles, batch, 1}, .threads = SPLIT_UNIT_ROWS, .overlaps = true};
+    const int64_t units = (int64_t)(args->rows / SPLIT_UNIT_ROWS) * args->k_units * args->gemm.batch;
+    const int64_t most = (int64_t)PLANES_PER_SM * ctas;
     const struct launch_shape planes = {.grid = {(unsigned)(units < most ? units : most), 1, 1},
                                         .threads = 256,
                                         .shared = SPLIT_PLANE_BYTES,
                                         .overlaps = true};
-    cudaError_t error = launch_overlapping(split_one_extremes, extremes, args, stream);
-    if (error == cudaSuccess) error = launch_overlapping(split_one_choose, choose, args, stream);
+    const cudaError_t error = (cudaError_t)split_launch_looks(split_one_extremes, split_one_choose, args, stream);
     return error == cudaSuccess ? launch_overlapping(split_one_planes, planes, args, stream) : error;
 }
 
@@ -61,13 +58,6 @@ static cudaError_t launch_product(struct split_args *args, int ctas, cudaStream_
     return launch_overlapping(sgemm_fp16x1_256x128, product, args, stream);
 }
 
-static cudaError_t launch_sum(struct gemm_args *g, cudaStream_t stream) {
-    const int64_t quads = g->ld_partial / 4 * g->n;
-    const struct launch_shape sum = {
-        .grid = {(unsigned)((quads + 255) / 256), (unsigned)g->batch, 1}, .threads = 256, .overlaps = true};
-    return launch_overlapping(split_sum, sum, g, stream);
-}
-
 int one_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b, const struct gemm_args *gemm,
                void *stream) {
     static atomic_int known[LAUNCH_DEVICES];
@@ -88,7 +78,7 @@ int one_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm
     if (error == cudaSuccess) error = launch_passes(&args, ctas, stream);
     if (error == cudaSuccess) error = launch_product(&args, ctas, stream);
     if (error == cudaSuccess) error = (cudaError_t)tf32_second_launch(&second, stream);
-    if (error == cudaSuccess && args.gemm.partial) error = launch_sum(&args.gemm, stream);
+    if (error == cudaSuccess && args.gemm.partial) error = (cudaError_t)split_launch_sum(&args.gemm, stream);
     if (error == cudaSuccess && args.gemm.shares) error = (cudaError_t)tf32_add_shares(variant, &args.gemm, stream);
     if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
     return error;

@@ -27,14 +27,20 @@ static cudaError_t make_ready(int *sm_count) {
     return launch_make_ready(known, load, sm_count);
 }
 
-/* Long rows, or few: they are looked at in chunks. */
-static cudaError_t launch_looks(struct split_args *args, cudaStream_t stream) {
+int split_launch_looks(void (*extremes_of)(void), void (*choose_of)(void), struct split_args *args, void *stream) {
     const unsigned units = (unsigned)(args->rows / SPLIT_UNIT_ROWS), batch = (unsigned)args->gemm.batch;
     struct launch_shape extremes = {
         .grid = {units, (unsigned)args->chunks, batch}, .threads = 256, .shared = 12 * SPLIT_UNIT_ROWS};
     struct launch_shape choose = {.grid = {units, batch, 1}, .threads = SPLIT_UNIT_ROWS, .overlaps = true};
-    cudaError_t error = launch_overlapping(split_extremes, extremes, args, stream);
-    return error == cudaSuccess ? launch_overlapping(split_choose, choose, args, stream) : error;
+    cudaError_t error = launch_overlapping(extremes_of, extremes, args, stream);
+    return error == cudaSuccess ? launch_overlapping(choose_of, choose, args, stream) : error;
+}
+
+int split_launch_sum(struct gemm_args *gemm, void *stream) {
+    const int64_t quads = gemm->ld_partial / 4 * gemm->n;
+    struct launch_shape sum = {
+        .grid = {(unsigned)((quads + 255) / 256), (unsigned)gemm->batch, 1}, .threads = 256, .overlaps = true};
+    return launch_overlapping(split_sum, sum, gemm, stream);
 }
 
 static int64_t work_items(const struct gemm_args *g) {
@@ -60,8 +66,8 @@ static cudaError_t launch_passes(struct split_args *args, int ctas, cudaStream_t
                                   .shared = SPLIT_PLANES_SHARED_BYTES,
                                   .overlaps = true};
     void (*bands_of)(void) = args->gemm.k <= SPLIT_BAND_K ? split_bands_16 : split_bands_8;
-    cudaError_t error =
-        args->band_ctas ? launch_overlapping(bands_of, bands, args, stream) : launch_looks(args, stream);
+    cudaError_t error = args->band_ctas ? launch_overlapping(bands_of, bands, args, stream)
+                                        : (cudaError_t)split_launch_looks(split_extremes, split_choose, args, stream);
     if (decides_itself(args, ctas)) return error;
     return error == cudaSuccess ? launch_overlapping(split_planes, planes, args, stream) : error;
 }
@@ -75,11 +81,7 @@ static cudaError_t launch_product(struct split_args *args, int ctas, cudaStream_
                                    .shared = SPLIT_SHARED_BYTES,
                                    .overlaps = true};
     cudaError_t error = launch_overlapping(kernel, product, args, stream);
-    if (error != cudaSuccess || !g->partial) return error;
-    const int64_t quads = g->ld_partial / 4 * g->n;
-    struct launch_shape sum = {
-        .grid = {(unsigned)((quads + 255) / 256), (unsigned)g->batch, 1}, .threads = 256, .overlaps = true};
-    return launch_overlapping(split_sum, sum, g, stream);
+    return error == cudaSuccess && g->partial ? (cudaError_t)split_launch_sum(g, stream) : error;
 }
 
 int split_launch(struct split_args args, enum split_planes first_choice, void *scratch, int ctas, void *stream) {

@@ -14,4 +14,9 @@
  */
 int split_launch(struct split_args args, enum split_planes first_choice, void *scratch, int ctas, void *stream);
 
+/* Of such a launch, for products of one plane too (launch_one.h): long rows, or few, are looked at in chunks; */
+int split_launch_looks(void (*extremes_of)(void), void (*choose_of)(void), struct split_args *args, void *stream);
+/* the partial sums of a split are added. */
+int split_launch_sum(struct gemm_args *gemm, void *stream);
+
 #endif
