@@ -3,6 +3,7 @@
 
 #include "cost.h"
 #include "measured.h"
+#include "measured_tf32.h"
 #include "profile.h"
 
 enum {
@@ -252,6 +253,7 @@ static bool brings_rows(const struct gemm_problem *p) {
 static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
     /* Where cuBLAS may use TF32, no fp32 kernel is a match for it. */
     if (p->cublas_tf32 && v->contract != CONTRACT_TF32) return false;
+    if (v->family != FAMILY_TF32_BATCH && measured_tf32_small(p)) return false;
     /* Sectors that two of its warps share leave the L2 cache before both have written: slow (measured). */
     if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
     /* Of its tiles' short side there is one, on the side that is short. */

@@ -241,6 +241,39 @@ static void batches_of_small_odd_products_have_a_kernel(void **state) {
     assert_null(plan_of(p, true, 2048 * MIB).variant);
 }
 
+/* A batch of packed matrices. */
+static struct gemm_problem batch_of(int64_t m, int64_t n, int64_t k, int64_t batch) {
+    struct gemm_problem p = allowed(GEMM_OP_N, GEMM_OP_N, m, n, k);
+    p.batch = batch;
+    p.stride_a = p.lda * p.k, p.stride_b = p.ldb * p.n, p.stride_c = p.stride_d = p.ldd * p.n;
+    return p;
+}
+
+/* Below 1 GFLOP too, where both models leave no doubt; of others, and of kinds that were not measured, nothing. */
+static void small_batches_of_them_where_they_win_clearly(void **state) {
+    (void)state;
+    static const int won[][4] = {{129, 127, 65, 200}, {129, 127, 65, 400}, {257, 257, 65, 47}, {131, 100, 65, 235}};
+    for (size_t i = 0; i < sizeof won / sizeof *won; i++) {
+        struct gemm_plan plan = plan_of(batch_of(won[i][0], won[i][1], won[i][2], won[i][3]), true, 2048 * MIB);
+        assert_tf32(plan);
+        assert_int_equal(plan.variant->family, FAMILY_TF32_BATCH);
+    }
+    static const int lost[][4] = {{255, 255, 255, 27}, {150, 97, 193, 45}, {193, 193, 193, 24}, {150, 97, 300, 46},
+                                  {133, 169, 299, 41}, {260, 204, 45, 50}, {230, 225, 39, 29}};
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+        struct gemm_plan plan = plan_of(batch_of(lost[i][0], lost[i][1], lost[i][2], lost[i][3]), true, 2048 * MIB);
+        assert_true(plan.reason == REASON_slower || plan.reason == REASON_too_small);
+    }
+    struct gemm_problem p = batch_of(129, 127, 65, 200);
+    p.pointer_array = true;
+    assert_int_equal(plan_of(p, true, 2048 * MIB).reason, REASON_too_small);
+    p = batch_of(129, 127, 65, 200);
+    p.op_a = GEMM_OP_T, p.lda = 65;
+    assert_int_equal(plan_of(p, true, 2048 * MIB).reason, REASON_too_small);
+    assert_int_equal(plan_of(batch_of(128, 128, 64, 200), true, 2048 * MIB).reason, REASON_too_small); /* aligned */
+    assert_int_equal(plan_of(batch_of(129, 127, 65, 200), false, 2048 * MIB).reason, REASON_tf32_allowed);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_cublas_is_weak_they_run),
@@ -258,6 +291,7 @@ int main(void) {
         cmocka_unit_test(what_stores_walks_whole_columns),
         cmocka_unit_test(the_tile_that_fills_the_chip_is_chosen),
         cmocka_unit_test(batches_of_small_odd_products_have_a_kernel),
+        cmocka_unit_test(small_batches_of_them_where_they_win_clearly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
