@@ -32,34 +32,11 @@ DEVICE uint32_t round_to_tf32(float x) {
     return round_to_tf32_by_fma(x);
 }
 
-/* What the tensor core sees of an operand. */
-SIM_INNER DEVICE double sim_tf32(uint64_t pair, int high) {
-    return __uint_as_float((uint32_t)(pair >> 32 * high) & 0xffffe000u);
-}
-
-/* Its sum of exact products, cut off after 24 bits. */
-SIM_INNER DEVICE float sim_truncated(double sum) {
-    const float nearest = (float)sum;
-    return fabs((double)nearest) > fabs(sum) && !isinf(sum) ? nextafterf(nearest, 0.0f) : nearest;
-}
-
-SIM_INNER DEVICE void mma_m16n8k8_tf32(float &d0, float &d1, float &d2, float &d3, const uint32_t (&a)[4],
-                                       const uint32_t (&b)[2]) {
-    const int g = sim_lane() / 4, c = sim_lane() % 4;
-    float *const d[2][2] = {{&d0, &d1}, {&d2, &d3}};
-    double rows[2][8], columns[8][2];
-    const uint64_t mine[3] = {a[0] | (uint64_t)a[1] << 32, a[2] | (uint64_t)a[3] << 32, b[0] | (uint64_t)b[1] << 32};
-    sim_warp_meet("mma", 0xffffffffu, mine, 3);
-    for (int k = 0; k < 8; k++)
-        for (int r = 0; r < 2; r++) rows[r][k] = sim_tf32(sim_warp_values(4 * g + k % 4)[k / 4], r);
-    for (int k = 0; k < 8; k++)
-        for (int j = 0; j < 2; j++) columns[k][j] = sim_tf32(sim_warp_values(4 * (2 * c + j) + k % 4)[2], k / 4);
-    for (int r = 0; r < 2; r++)
-        for (int j = 0; j < 2; j++) {
-            double sum = *d[r][j];
-            for (int k = 0; k < 8; k++) sum += rows[r][k] * columns[k][j];
-            *d[r][j] = sim_truncated(sum);
-        }
+DEVICE void mma_m16n8k8_tf32(float &d0, float &d1, float &d2, float &d3, const uint32_t (&a)[4],
+                             const uint32_t (&b)[2]) {
+    float d[4] = {d0, d1, d2, d3};
+    sim_mma(SIM_MMA_TF32, a, b, d);
+    d0 = d[0], d1 = d[1], d2 = d[2], d3 = d[3];
 }
 
 #else

@@ -32,30 +32,8 @@ DEVICE float float_of_f16(uint32_t low_half) {
     return sim_float_of_half((uint16_t)low_half);
 }
 
-/* One of the four elements that two words hold. */
-SIM_INNER DEVICE double sim_element(bool f16, uint64_t words, int which) {
-    const uint32_t half = (uint32_t)(words >> 16 * which) & 0xffff;
-    return f16 ? float_of_f16(half) : __uint_as_float(half << 16);
-}
-
-template <bool F16> SIM_INNER DEVICE void mma_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-    const int g = sim_lane() / 4, c = sim_lane() % 4;
-    double rows[2][16], columns[16][2], sum[4] = {d[0], d[1], d[2], d[3]};
-    const uint64_t mine[3] = {a[0] | (uint64_t)a[1] << 32, a[2] | (uint64_t)a[3] << 32, b[0] | (uint64_t)b[1] << 32};
-    sim_warp_meet("mma", 0xffffffffu, mine, 3);
-    for (int pair = 0; pair < 4; pair++) {
-        const uint64_t *const of_a = sim_warp_values(4 * g + pair);
-        for (int i = 0; i < 8; i++) /* rows g and g + 8, of the lower k, then of the upper */
-            rows[i / 2 % 2][i / 4 * 8 + 2 * pair + i % 2] = sim_element(F16, of_a[i / 4], i % 4);
-        for (int j = 0; j < 2; j++) {
-            const uint64_t of_b = sim_warp_values(4 * (2 * c + j) + pair)[2];
-            for (int i = 0; i < 4; i++) columns[i / 2 * 8 + 2 * pair + i % 2][j] = sim_element(F16, of_b, i);
-        }
-    }
-    for (int i = 0; i < 4; i++) {
-        for (int k = 0; k < 16; k++) sum[i] += rows[i / 2][k] * columns[k][i % 2];
-        d[i] = sim_truncated(sum[i]);
-    }
+template <bool F16> DEVICE void mma_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    sim_mma(F16 ? SIM_MMA_F16 : SIM_MMA_BF16, a, b, d);
 }
 
 /* a: (g, c); b: (c, g); d: (g, 2c), (g, 2c + 1). */

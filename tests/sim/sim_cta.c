@@ -17,9 +17,28 @@ const struct sim_position *sim_self(void) {
     return &sim_cta.self->position;
 }
 
+/* Whose turn comes after this one, of those that can run: of the threads that take turns, in the launch's order. */
+static int next_turn(void) {
+    for (int turn = sim_cta.turn + 1, left = sim_cta.turns; left > 0; turn++, left--) {
+        if (turn == sim_cta.first_turn + sim_cta.turns) turn = sim_cta.first_turn;
+        if (sim_cta.threads[sim_order_thread(turn)].state == THREAD_READY) return turn;
+    }
+    return -1;
+}
+
+/* On to the next thread; a thread's first turn comes from the host. */
 static void give_up_turn(enum sim_thread_state state) {
-    sim_cta.self->state = state;
-    fibre_yield(&sim_cta.self->fibre, &sim_cta.host);
+    struct sim_thread *const self = sim_cta.self;
+    self->state = state;
+    const int turn = next_turn();
+    struct sim_thread *const next = turn < 0 ? NULL : &sim_cta.threads[sim_order_thread(turn)];
+    if (!next || !next->started) {
+        fibre_yield(&self->fibre, &sim_cta.host);
+        return;
+    }
+    sim_cta.turn = turn;
+    sim_cta.self = next;
+    fibre_yield(&self->fibre, &next->fibre);
 }
 
 static void thread_entry(void) {
@@ -65,7 +84,10 @@ void sim_cta_barrier(void) {
 
 /* Whether all of the mask's lanes (those that the CTA has) wait in the same operation. */
 static bool warp_complete(int first, const struct sim_thread *self) {
-    for (int lane = 0; lane < 32 && first + lane < sim_cta.thread_count; lane++) {
+    const int lanes = sim_cta.thread_count - first < 32 ? sim_cta.thread_count - first : 32;
+    const unsigned present = lanes < 32 ? (1u << lanes) - 1 : 0xffffffffu;
+    if (sim_cta.waiting[first / 32] + 1 < __builtin_popcount(self->mask & present)) return false;
+    for (int lane = 0; lane < lanes; lane++) {
         const struct sim_thread *t = &sim_cta.threads[first + lane];
         if (!(self->mask >> lane & 1) || t == self) continue;
         if (t->state != THREAD_IN_WARP || t->mask != self->mask) return false;
@@ -74,7 +96,16 @@ static bool warp_complete(int first, const struct sim_thread *self) {
     return true;
 }
 
-void sim_warp_meet(const char *operation, unsigned mask, const uint64_t *values, int words) {
+static void release_warp(int first, unsigned mask) {
+    for (int lane = 0; lane < 32 && first + lane < sim_cta.thread_count; lane++) {
+        struct sim_thread *t = &sim_cta.threads[first + lane];
+        if (!(mask >> lane & 1)) continue;
+        sim_cta.waiting[first / 32] -= t->state == THREAD_IN_WARP;
+        t->state = THREAD_READY;
+    }
+}
+
+int sim_warp_meet(const char *operation, unsigned mask, const uint64_t *values, int words) {
     struct sim_thread *self = sim_cta.self;
     int index = (int)(self - sim_cta.threads), first = index / 32 * 32;
     self->operation = operation;
@@ -84,11 +115,12 @@ void sim_warp_meet(const char *operation, unsigned mask, const uint64_t *values,
     if (!(mask >> index % 32 & 1))
         sim_thread_fault(cudaErrorLaunchFailure, "%s without its own lane in the mask", operation);
     if (!warp_complete(first, self)) {
+        sim_cta.waiting[first / 32]++;
         give_up_turn(THREAD_IN_WARP);
-        return;
+        return 0;
     }
-    for (int lane = 0; lane < 32 && first + lane < sim_cta.thread_count; lane++)
-        if (mask >> lane & 1) sim_cta.threads[first + lane].state = THREAD_READY;
+    release_warp(first, mask);
+    return 1;
 }
 
 const uint64_t *sim_warp_values(int lane) {
@@ -102,16 +134,14 @@ const uint64_t *sim_warp_values(int lane) {
 
 /* Lets those threads of [first, first + count) run that can, in the launch's order, until none can. */
 static void run_ready(int first, int count) {
-    bool ran = true;
-    while (ran && !sim_cta.failed) {
-        ran = false;
-        for (int turn = first; turn < first + count && !sim_cta.failed; turn++) {
-            struct sim_thread *t = &sim_cta.threads[sim_order_thread(turn)];
-            if (t->state != THREAD_READY) continue;
-            ran = true;
-            sim_cta.self = t;
-            fibre_run(&sim_cta.host, &t->fibre);
-        }
+    sim_cta.first_turn = first;
+    sim_cta.turns = count;
+    sim_cta.turn = first - 1;
+    for (int turn; !sim_cta.failed && (turn = next_turn()) >= 0;) {
+        sim_cta.turn = turn;
+        sim_cta.self = &sim_cta.threads[sim_order_thread(turn)];
+        sim_cta.self->started = true;
+        fibre_run(&sim_cta.host, &sim_cta.self->fibre);
     }
 }
 
@@ -140,6 +170,7 @@ static void place_threads(unsigned x, unsigned y, unsigned z) {
                                             {bx, by, launch->block.z},
                                             {launch->grid.x, launch->grid.y, launch->grid.z}};
         t->state = THREAD_READY;
+        t->started = false;
         t->warp_operations = 0;
         sim_copies_forget(&t->copies);
         fibre_prepare(&t->fibre, thread_entry);
@@ -149,6 +180,7 @@ static void place_threads(unsigned x, unsigned y, unsigned z) {
 static void run_cta(unsigned x, unsigned y, unsigned z) {
     const struct sim_launch *launch = sim_cta.launch;
     sim_cta.at_barrier = sim_cta.exited = 0;
+    memset(sim_cta.waiting, 0, sizeof sim_cta.waiting);
     sim_shared_prepare(launch->shared_bytes);
     place_threads(x, y, z);
     int slice = sim_order_by_warps() ? 32 : sim_cta.thread_count;
@@ -182,6 +214,7 @@ bool sim_run_kernel(const struct sim_launch *launch) {
         sim_fault(cudaErrorMemoryAllocation, "no memory for %d threads", threads);
         return false;
     }
+    for (int i = 0; i < SIM_MAX_THREADS && sim_cta.failed; i++) fibre_clean(&sim_cta.threads[i].fibre);
     sim_cta.launch = launch;
     sim_cta.thread_count = threads;
     sim_cta.failed = false;

@@ -4,6 +4,7 @@
 
 #include "sim_fibre.h"
 #include "sim_internal.h"
+#include "sim_mma.h"
 
 /* As kernels see it (sim_device.h). */
 struct sim_position {
@@ -34,10 +35,12 @@ struct sim_thread {
     struct sim_position position; /* first: sim_self() gives its address */
     struct fibre fibre;
     enum sim_thread_state state;
+    bool started;
     const char *operation; /* the warp operation it waits in */
     unsigned mask;
     uint64_t value[2][SIM_WARP_WORDS]; /* brought to warp operations, by turns: who runs ahead overwrites nothing */
     unsigned warp_operations;
+    float *sums; /* its four of an mma.sync */
     struct sim_copies copies;
 };
 
@@ -48,7 +51,9 @@ struct sim_cta {
     struct sim_thread *threads; /* SIM_MAX_THREADS of them, made on first use */
     int thread_count;
     int at_barrier, exited;
-    struct sim_thread *self; /* who runs */
+    int waiting[SIM_MAX_THREADS / 32]; /* lanes of each warp that wait in a warp operation */
+    struct sim_thread *self;           /* who runs */
+    int turn, first_turn, turns;       /* whose turn that is, of those from first_turn on */
     struct fibre host;
     bool failed;
     char *shared;
@@ -58,6 +63,9 @@ extern struct sim_cta sim_cta;
 
 /* Ends the launch from inside a thread, with one line that names kernel, CTA and thread. */
 void sim_thread_fault(cudaError_t error, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/* Meets the other lanes (sim_device.h). */
+int sim_warp_meet(const char *operation, unsigned mask, const uint64_t *values, int words);
 
 /* sim_shared.c: the CTA's shared memory, and the copies into it. */
 bool sim_shared_prepare(size_t bytes);

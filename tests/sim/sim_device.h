@@ -17,9 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __F16C__
-#include <immintrin.h>
-#endif
+
+#include "sim_half.h"
+#include "sim_mma.h"
 
 struct sim_uint3 {
     unsigned x, y, z;
@@ -35,8 +35,11 @@ const struct sim_position *sim_self(void) __attribute__((const));
 void *sim_shared_memory(void);
 void sim_register_kernel(void (*kernel)(void **argv), const char *name, int max_threads, size_t argument_bytes);
 void sim_cta_barrier(void);
-/* Meets the lanes of `mask`, each with `words` values (3 at most); sim_warp_values is what `lane` brought last. */
-void sim_warp_meet(const char *operation, unsigned mask, const uint64_t *values, int words);
+/*
+ * Meets the lanes of `mask`, each with `words` values (3 at most); true for the last one to arrive, which goes on
+ * before the others do. sim_warp_values is what `lane` brought last.
+ */
+int sim_warp_meet(const char *operation, unsigned mask, const uint64_t *values, int words);
 const uint64_t *sim_warp_values(int lane);
 void sim_cp_async(void *shared, const void *global, int width, int bytes);
 void sim_cp_async_commit(void);
@@ -51,20 +54,6 @@ void sim_watch_vector(const void *to, const void *from, int width);
     __attribute__((constructor)) static void name##_register(void) {                                                   \
         sim_register_kernel(name, #name, threads, argument_bytes);                                                     \
     }
-
-/* The innermost loops of mma.sync: their sanitizer checks, of local arrays alone, would be most of the tests' time. */
-#define SIM_INNER __attribute__((no_sanitize("address", "undefined")))
-
-/* By name where the CPU has it: compilers turn a cast whose result becomes a double into a call of libgcc's. */
-static inline float sim_float_of_half(uint16_t bits) {
-#ifdef __F16C__
-    return _cvtsh_ss(bits);
-#else
-    _Float16 x;
-    memcpy(&x, &bits, sizeof x);
-    return (float)x;
-#endif
-}
 
 #define threadIdx (sim_self()->thread)
 #define blockIdx  (sim_self()->block)

@@ -30,12 +30,15 @@ struct fibre {
 /* A stack for a fibre. False when there is no memory. */
 bool fibre_allocate(struct fibre *fibre);
 
+/* Forgets the frames that a fibre which did not end has left on its stack. */
+void fibre_clean(struct fibre *fibre);
+
 /* The next switch to `fibre` calls `entry`, which ends with fibre_leave() and never returns. */
 void fibre_prepare(struct fibre *fibre, void (*entry)(void));
 
-/* From the host's stack (`host` keeps it) to a fibre, and back. */
+/* From the host's stack (`host` keeps it) to a fibre, and back, or on to another fibre that has run before. */
 void fibre_run(struct fibre *host, struct fibre *fibre);
-void fibre_yield(struct fibre *fibre, struct fibre *host);
+void fibre_yield(struct fibre *fibre, struct fibre *to);
 void fibre_leave(struct fibre *fibre, struct fibre *host) __attribute__((noreturn));
 
 bool fibre_owns(const struct fibre *fibre, const void *address);

@@ -197,14 +197,26 @@ static double as_read(const struct sim_product *p, float x) {
     return ldexp(p->variant->family == FAMILY_FP16X1_MMA ? rint(units) : round(units), exponent - 11);
 }
 
-static double element_of_a(const struct sim_product *p, int batch, int i, int l) {
-    const struct gemm_args *x = &p->args;
-    return as_read(p, x->a[batch * x->stride_a + (p->load_a == LOAD_K4 ? l + i * x->lda : i + l * x->lda)]);
+/* An operand's matrices, each row (of B: column) with its k side by side, as the kernel reads them. */
+struct as_read {
+    double *row;
+    int rows, k;
+};
+
+static struct as_read read_operand(const struct sim_product *p, const float *matrix, int rows, enum gemm_loader load,
+                                   int64_t ld, int64_t stride) {
+    struct as_read x = {malloc(((size_t)p->batch * (size_t)rows * (size_t)p->k + 1) * sizeof(double)), rows, p->k};
+    double *to = x.row;
+    if (!to) abort();
+    for (int batch = 0; batch < p->batch; batch++)
+        for (int i = 0; i < rows; i++)
+            for (int l = 0; l < p->k; l++)
+                *to++ = as_read(p, matrix[batch * stride + (load == LOAD_K4 ? l + i * ld : i + l * ld)]);
+    return x;
 }
 
-static double element_of_b(const struct sim_product *p, int batch, int l, int j) {
-    const struct gemm_args *x = &p->args;
-    return as_read(p, x->b[batch * x->stride_b + (p->load_b == LOAD_K4 ? l + j * x->ldb : j + l * x->ldb)]);
+static const double *row_of(const struct as_read *x, int batch, int row) {
+    return x->row + ((int64_t)batch * x->rows + row) * x->k;
 }
 
 static double activated(const struct sim_product *p, double x) {
@@ -221,13 +233,14 @@ static double rounding_of(const struct sim_product *p, double x) {
     return p->activation == ACTIVATION_gelu ? ldexp(fabs(x), -22) : 0;
 }
 
-static int element_wrong(const struct sim_product *p, int batch, int i, int j) {
+/* Of row `a` by column `b`, to be at (i, j). */
+static int element_wrong(const struct sim_product *p, const double *a, const double *b, int batch, int i, int j) {
     const double unit = ldexp(1, p->variant->contract == CONTRACT_TF32 ? -23 : -24),
                  gamma = (p->k + 2) * unit / (1 - (p->k + 2) * unit);
     int64_t at = batch * p->args.stride_d + j * p->args.ldd + i;
     double sum = 0, size = 0;
     for (int l = 0; l < p->k; l++) {
-        double term = element_of_a(p, batch, i, l) * element_of_b(p, batch, l, j);
+        double term = a[l] * b[l];
         sum += term;
         size += fabs(term);
     }
@@ -253,10 +266,16 @@ static int padding_changed(const struct sim_product *p) {
 }
 
 int sim_product_wrong(const struct sim_product *p) {
+    const struct gemm_args *x = &p->args;
+    const struct as_read a = read_operand(p, x->a, p->m, p->load_a, x->lda, x->stride_a);
+    const struct as_read b = read_operand(p, x->b, p->n, p->load_b, x->ldb, x->stride_b);
     int wrong = padding_changed(p);
     for (int batch = 0; batch < p->batch; batch++)
         for (int j = 0; j < p->n; j++)
-            for (int i = 0; i < p->m; i++) wrong += element_wrong(p, batch, i, j);
+            for (int i = 0; i < p->m; i++)
+                wrong += element_wrong(p, row_of(&a, batch, i), row_of(&b, batch, j), batch, i, j);
+    free(a.row);
+    free(b.row);
     return wrong;
 }
 
