@@ -34,6 +34,7 @@
 GEMM_SIMT_VARIANTS(ALL_PAIRS)
 GEMM_SIMT_VARIANTS(SHARES)
 GEMM_SIMT_ROWS_VARIANTS(SHARES)
+GEMM_SLICED_VARIANTS(ALL_PAIRS)
 GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
 GEMM_SIMT_FITTED_VARIANTS(ALL_PAIRS)
 GEMM_STREAM_VARIANTS(STREAM_PAIRS)
@@ -63,10 +64,11 @@ static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
 #define A_ALONG_M_PAIRS(name, ...) [VARIANT_##name] = {GEMM_A_ALONG_M_PAIRS(ADDRESS, name)},
 #define PACKED(name, ...)          [VARIANT_##name] = {{(const void *)name}},
 #define SPLIT_MMA(name, ...)       [VARIANT_##name] = {GEMM_UNALIGNED_PAIRS(ADDRESS, sgemm_split_mma_128x128x16)},
-    GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS) GEMM_SIMT_FITTED_VARIANTS(ALL_PAIRS)
-        GEMM_STREAM_VARIANTS(STREAM_PAIRS) GEMM_SIMT_ROWS_VARIANTS(PACKED) GEMM_SKINNY_VARIANTS(UNALIGNED_PAIRS)
-            GEMM_TF32_MMA_VARIANTS(ALL_PAIRS) GEMM_TF32_BATCH_VARIANTS(A_ALONG_M_PAIRS)
-                GEMM_TF32_PACKED_VARIANTS(PACKED) GEMM_FP16X1_MMA_VARIANTS(PACKED) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
+    GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SLICED_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
+        GEMM_SIMT_FITTED_VARIANTS(ALL_PAIRS) GEMM_STREAM_VARIANTS(STREAM_PAIRS) GEMM_SIMT_ROWS_VARIANTS(PACKED)
+            GEMM_SKINNY_VARIANTS(UNALIGNED_PAIRS) GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
+                GEMM_TF32_BATCH_VARIANTS(A_ALONG_M_PAIRS) GEMM_TF32_PACKED_VARIANTS(PACKED)
+                    GEMM_FP16X1_MMA_VARIANTS(PACKED) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef STREAM_PAIRS
@@ -215,10 +217,34 @@ static cudaError_t launch_shares(const struct gemm_variant *v, struct gemm_args 
     return launch(shares_kernels[index_of(v)], grid, SHARES_FLOATS / 4, 0, args, stream);
 }
 
+/* A kernel that, where it `overlaps`, waits itself for the one before it, and may start while that drains. */
+static cudaError_t launch_early(const void *kernel, dim3 grid, int threads, int shared, bool overlaps, void *args,
+                                cudaStream_t stream) {
+#ifdef FASTGEMM_HOPPER
+    if (overlaps) {
+        const struct launch_shape shape = {grid, threads, shared, true};
+        cudaError_t error = launch_overlapping((void (*)(void))kernel, shape, args, stream);
+        if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
+        return error;
+    }
+#else
+    (void)overlaps;
+#endif
+    return launch(kernel, grid, threads, shared, args, stream);
+}
+
+/* Whether the current device starts kernels early. */
+static bool starts_early(void) {
+    int device = 0, major = 0;
+    if (driver_current_device(&device) != cudaSuccess) return false;
+    return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 9;
+}
+
 static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                struct gemm_args *args, cudaStream_t stream) {
     dim3 grid = {simt_ctas(v, args), 1, 1};
-    cudaError_t error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
+    cudaError_t error = launch_early(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b),
+                                     gemm_variant_slices_store(v) && starts_early(), args, stream);
     return error == cudaSuccess ? launch_shares(v, args, stream) : error;
 }
 
@@ -226,17 +252,8 @@ static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a,
 static cudaError_t launch_beside(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                  struct simt_rows_args *product, bool passes, cudaStream_t stream) {
     dim3 grid = {simt_ctas(v, &product->gemm), 1, 1};
-    const int shared = gemm_variant_shared_bytes(v, a, b);
-#ifdef FASTGEMM_HOPPER
-    void (*kernel)(void) = (void (*)(void))kernel_of(v, a, b);
-    cudaError_t error =
-        launch_overlapping(kernel, (struct launch_shape){grid, v->threads, shared, passes}, product, stream);
-    if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
-    return error;
-#else
-    (void)passes;
-    return launch(kernel_of(v, a, b), grid, v->threads, shared, product, stream);
-#endif
+    return launch_early(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), passes, product,
+                        stream);
 }
 
 /* Of splitk_reduce.cu: a block's warps take a column each, or share one where there are many splits. */

@@ -44,6 +44,8 @@ static int offset_floats(const struct gemm_variant *v, int extent, enum gemm_loa
 static int simt_floats(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b, int stages) {
     const int slices = gemm_variant_slices(v), added = slices / 2 * v->bm * v->bn;
     const int strips = v->threads / 32 / slices * 8 * GEMM_STRIP_LD(v->tm);
+    const int exchanged = (slices - 1) * v->bm * v->bn; /* sgemm_sliced.cuh: where the stages were; then the strips */
+    if (gemm_variant_slices_store(v)) return stages > exchanged ? stages : exchanged;
     if (!gemm_variant_fitted(v)) return (stages > added ? stages : added) + strips + GEMM_SIMT_NOTES;
     stages += offset_floats(v, v->bm, a) + offset_floats(v, v->bn, b);
     return (stages > added + strips ? stages : added + strips) + GEMM_SIMT_NOTES;

@@ -21,9 +21,11 @@
     VARIANT(sgemm_simt_256x128x8, SIMT, IEEE, 80, 256, 128, 8, 8, 16, 4, 256, 1, 0)                                    \
     VARIANT(sgemm_simt_128x128x8, SIMT, IEEE, 80, 128, 128, 8, 8, 16, 4, 128, 2, 0)                                    \
     VARIANT(sgemm_simt_64x128x8, SIMT, IEEE, 80, 64, 128, 8, 8, 16, 3, 64, 4, 0)                                       \
-    VARIANT(sgemm_simt_64x128x32, SIMT, IEEE, 80, 64, 128, 32, 8, 16, 3, 256, 1, 0)                                    \
     VARIANT(sgemm_simt_64x64x8, SIMT, IEEE, 80, 64, 64, 8, 8, 4, 4, 128, 4, 1)                                         \
     VARIANT(sgemm_simt_64x32x16, SIMT, IEEE, 80, 64, 32, 16, 8, 4, 3, 64, 4, 0)
+
+/* An SM to each CTA, for products of few tiles (sgemm_sliced.cuh). */
+#define GEMM_SLICED_VARIANTS(VARIANT) VARIANT(sgemm_sliced_64x128x32, SIMT, IEEE, 80, 64, 128, 32, 8, 16, 3, 256, 1, 0)
 
 /* For those pairs of loaders that their registers hold: a tile whose sides are no powers of two. */
 #define GEMM_SIMT_FEW_VARIANTS(VARIANT) VARIANT(sgemm_simt_192x96x16, SIMT, IEEE, 80, 192, 96, 16, 12, 12, 3, 256, 1, 0)
@@ -100,7 +102,8 @@
 
 /* clang-format off */
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
-    GEMM_SIMT_VARIANTS(VARIANT) GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_SIMT_FITTED_VARIANTS(VARIANT)                     \
+    GEMM_SIMT_VARIANTS(VARIANT) GEMM_SLICED_VARIANTS(VARIANT)                                                          \
+    GEMM_SIMT_FEW_VARIANTS(VARIANT) GEMM_SIMT_FITTED_VARIANTS(VARIANT)                                                 \
     GEMM_SIMT_ROWS_VARIANTS(VARIANT)                                                                                   \
     GEMM_STREAM_VARIANTS(VARIANT) GEMM_SKINNY_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)                           \
     GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                                                      \
@@ -244,6 +247,12 @@ static inline int gemm_family_takes_pointers(enum gemm_family family) {
  */
 static inline int gemm_variant_slices(const struct gemm_variant *v) {
     return v->family == FAMILY_SIMT ? v->threads * v->tm * v->tn / (v->bm * v->bn) : 1;
+}
+
+/* Whether each of its slices adds and stores a part of every thread tile: whole quads of columns (sgemm_sliced.cuh). */
+static inline int gemm_variant_slices_store(const struct gemm_variant *v) {
+    const int slices = gemm_variant_slices(v);
+    return slices > 1 && v->tn % (4 * slices) == 0;
 }
 
 /* Floats of shared memory in which a SIMT CTA notes its pieces of work (sgemm_simt.cuh). */

@@ -208,6 +208,10 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     case FAMILY_SIMT:      /* strips beside the stages, as CTAs stay; slices are added where the stages were; notes */
         if (v->tm % 4 || v->tn % 4) return fitted_bytes(v, a, b);
         bytes = (wide)v->stages * v->bk * (row_of_tile(v->bm, a) + row_of_tile(v->bn, b)) * 4;
+        if (slices > 1 && v->tn == 16) { /* all but a slice's own sums, where the stages and then the strips are */
+            const wide sent = (wide)(slices - 1) * v->bm * v->bn * 4;
+            return bytes > sent ? bytes : sent;
+        }
         if (slices > 1 && bytes < (wide)slices / 2 * v->bm * v->bn * 4) bytes = (wide)slices / 2 * v->bm * v->bn * 4;
         return bytes + (wide)(v->bm * v->bn / (v->tm * v->tn) / 32) * 8 * (4 * v->tm + 16) * 4 + 64 * 4;
     case FAMILY_STREAM: /* B's tile and each warp's 32 rows of A, twice, and the epilogue's strips */
