@@ -21,6 +21,7 @@
 #include "../../kernels/variants.h"
 #include "product.h"
 #include "real_cublas.h"
+#include "roads.h"
 
 enum { SKIPPED = 77 };
 
@@ -455,6 +456,78 @@ static void infinities_and_nans(void **state) {
     infinities_and_nans_among(INPUT_NORMAL, simulated ? 700 : 4160); /* in several sums */
 }
 
+/* ---- roads that the device takes by what it sees of rows ---- */
+
+enum rows { ROWS_NORMAL, ROWS_ONE_TOO_WIDE, ROWS_ONE_INFINITE, ROWS_COUNT };
+enum { ODD_ROW = 5 };
+
+static enum split_planes road_expected(enum gemm_family family, enum rows rows) {
+    switch (family) {
+    case FAMILY_FP16X1: /* fp16 has no room for it */
+    case FAMILY_FP16X1_MMA:
+        return rows == ROWS_NORMAL ? SPLIT_FP16X1 : SPLIT_TF32;
+    case FAMILY_FP16X3: /* an infinity has its row multiplied apart */
+    case FAMILY_FP16X3_MMA:
+        return rows == ROWS_ONE_TOO_WIDE ? SPLIT_BF16X6 : SPLIT_FP16X3;
+    default:
+        return SPLIT_BF16X6;
+    }
+}
+
+/* Of op(A), which lies along m: one element stays what it is, or is infinite; the others are small beside it. */
+static void make_odd_row(struct operands *o, const struct product *p, enum rows rows) {
+    for (int64_t k = 0; k < p->k && rows != ROWS_NORMAL; k++) {
+        float *x = o->a + ODD_ROW + k * o->host.lda;
+        if (rows == ROWS_ONE_INFINITE && k == 1) *x = INFINITY;
+        if (rows == ROWS_ONE_TOO_WIDE && k != 1) *x = ldexpf(*x, -60);
+        assert_int_equal(cudaMemcpy(o->da + (x - o->a), x, sizeof *x, cudaMemcpyHostToDevice), 0);
+    }
+}
+
+/* Scratch is the handle's workspace, so that what the looks have left there can be read. */
+static void try_road(const struct product *p, enum rows rows, void *workspace, size_t bytes) {
+    struct operands o;
+    product_make(&o, p);
+    make_odd_row(&o, p, rows);
+    assert_int_equal(cudaMemset(workspace, 0xff, bytes), cudaSuccess);
+    assert_int_equal(cublasSetWorkspace(handle, workspace, bytes), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(product_call(&bound, handle, p, &o), CUBLAS_STATUS_SUCCESS);
+    EXPECT(new_calls() == 1 && went_to_ours(), p, "not on our kernel");
+    EXPECT(product_fetch(&o), p, "the device failed");
+    const enum split_planes expected = road_expected(forced_variant->family, rows);
+    const enum split_planes taken = road_taken(forced_variant, (int)p->m, (int)p->n, (int)p->k, ODD_ROW, workspace);
+    EXPECT(taken == expected, p, "road %d with rows %d, expected %d", (int)taken, (int)rows, (int)expected);
+    if (rows == ROWS_ONE_INFINITE) { /* it is in its row, and nowhere else */
+        for (int64_t i = 0; i < o.count_c; i++)
+            EXPECT(isfinite(o.host.result[i]) ? i % p->m != ODD_ROW : i % p->m == ODD_ROW, p, "element %lld",
+                   (long long)i);
+    } else {
+        judge(p, &o, 4096);
+    }
+    product_drop(&o);
+}
+
+static void the_device_takes_the_road_that_rows_allow(void **state) {
+    enum { BYTES = 64 << 20 };
+    static const struct size sizes[] = {{130, 70, 90}, {300, 260, 400}, {1030, 1024, 512}};
+    void *workspace;
+    (void)state;
+    if (!forced || !road_is_told(forced_variant)) skip();
+    assert_int_equal(cudaMalloc(&workspace, BYTES), cudaSuccess);
+    for (int s = 0; s < (simulated ? 1 : 3); s++)
+        for (int rows = 0; rows < ROWS_COUNT; rows++) {
+            struct product p = {.door = DOOR_cublasSgemm_v2,
+                                .m = sizes[s].m,
+                                .n = sizes[s].n,
+                                .k = sizes[s].k,
+                                .alpha = 1,
+                                .tf32 = tf32};
+            try_road(&p, (enum rows)rows, workspace, BYTES);
+        }
+    assert_int_equal(cublasSetStream(handle, NULL), CUBLAS_STATUS_SUCCESS); /* the workspace is cuBLAS's own again */
+    assert_int_equal(cudaFree(workspace), cudaSuccess);
+}
+
 /* Captured into a graph with device scalars, and replayed after the operands and scalars have changed. */
 static void captured_and_replayed(void **state) {
     (void)state;
@@ -699,11 +772,17 @@ static const struct CMUnitTest sizes_tests[] = {
     cmocka_unit_test(ops_sizes_scalars),
 };
 static const struct CMUnitTest doors_tests[] = {
-    cmocka_unit_test(every_door),           cmocka_unit_test(integers_are_exact),
-    cmocka_unit_test(few_elements_decide),  cmocka_unit_test(many_tiles_of_a_short_k),
-    cmocka_unit_test(same_bits_every_time), cmocka_unit_test(nothing_to_multiply),
-    cmocka_unit_test(graded_inputs),        cmocka_unit_test(the_error_grows_no_faster_than_k),
-    cmocka_unit_test(infinities_and_nans),  cmocka_unit_test(captured_and_replayed),
+    cmocka_unit_test(every_door),
+    cmocka_unit_test(integers_are_exact),
+    cmocka_unit_test(few_elements_decide),
+    cmocka_unit_test(many_tiles_of_a_short_k),
+    cmocka_unit_test(same_bits_every_time),
+    cmocka_unit_test(nothing_to_multiply),
+    cmocka_unit_test(graded_inputs),
+    cmocka_unit_test(the_error_grows_no_faster_than_k),
+    cmocka_unit_test(infinities_and_nans),
+    cmocka_unit_test(the_device_takes_the_road_that_rows_allow),
+    cmocka_unit_test(captured_and_replayed),
 };
 static const struct CMUnitTest profiles_tests[] = {
     cmocka_unit_test(target_profiles),
