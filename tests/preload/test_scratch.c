@@ -32,6 +32,11 @@ static cudaStream_t new_stream(void) {
     return stream;
 }
 
+/* The smallest that is split: for tests that make hundreds of calls. */
+static struct door_call small_product(cublasHandle_t handle) {
+    return product_of(handle, 33, 17, LONG_K / 2);
+}
+
 /* Runs the split call and says how many blocks that allocated. */
 static uint64_t blocks_for(const struct door_call *call) {
     assert_int_equal(run_routed(&doors[0], call), 1);
@@ -134,7 +139,7 @@ static void settle(const struct door_call *call) {
 static void test_settles(void **state) {
     (void)state;
     static const float zero = 0;
-    struct door_call small = product(new_handle(NULL), LONG_K), large = product_of(small.handle, 256, 192, LONG_K);
+    struct door_call small = small_product(new_handle(NULL)), large = product_of(small.handle, 256, 192, LONG_K);
     small.beta = large.beta = &zero;
     uint64_t before = live_blocks();
     settle(&small);
@@ -160,7 +165,7 @@ static void test_settles(void **state) {
 static void test_settled_and_gone(void **state) {
     (void)state;
     enum { STREAMS = KEPT_BLOCKS + 1 };
-    struct door_call call = product(new_handle(NULL), LONG_K);
+    struct door_call call = small_product(new_handle(NULL));
     cudaStream_t stream[STREAMS];
     uint64_t before = live_blocks();
     for (int i = 0; i < STREAMS; i++) {
@@ -184,7 +189,7 @@ static void test_settled_and_gone(void **state) {
 /* Where the device cannot be asked whether a settled block is free, nobody gets it. */
 static void test_settled_under_capture(void **state) {
     (void)state;
-    struct door_call call = product(new_handle(NULL), LONG_K);
+    struct door_call call = small_product(new_handle(NULL));
     cudaStream_t captured = new_stream();
     cudaGraph_t graph;
     uint64_t before = live_blocks();
@@ -207,7 +212,7 @@ static void test_limit(void **state) {
     cublasHandle_t handles[HANDLES + 1];
     assert_int_equal(cudaSetDevice(DEVICE), cudaSuccess);
     uint64_t before = live_blocks();
-    struct door_call call = product(NULL, LONG_K);
+    struct door_call call = small_product(NULL);
     setenv("FASTGEMM_SIM_FAIL", "cudaMemGetInfo", 1);
     for (int i = 0; i <= HANDLES; i++) {
         call.handle = handles[i] = new_handle(NULL);
@@ -327,7 +332,7 @@ static void test_capture_is_asked(void **state) {
 static void test_many_handles(void **state) {
     (void)state;
     enum { HANDLES = 3000 };
-    struct door_call call = product(NULL, LONG_K);
+    struct door_call call = small_product(NULL);
     float *workspace = device_floats(1 << 20);
     static cublasHandle_t handles[HANDLES];
     for (int i = 0; i < HANDLES; i++) {

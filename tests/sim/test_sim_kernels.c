@@ -34,6 +34,17 @@ static void try_variant(struct sim_product p, int v) {
     }
 }
 
+/* With one pair that the variant takes: the `turn`-th of all pairs or the next after it. */
+static void try_variant_with_one_pair(struct sim_product p, int v, int turn) {
+    for (int left = LOADER_COUNT * LOADER_COUNT; left > 0 && simulated(v); left--, turn++) {
+        p.load_a = (enum gemm_loader)(turn / LOADER_COUNT % LOADER_COUNT);
+        p.load_b = (enum gemm_loader)(turn % LOADER_COUNT);
+        if (!gemm_variant_takes(&gemm_variants[v], p.load_a, p.load_b)) continue;
+        assert_int_equal(sim_product_try(p, &gemm_variants[v]), 0);
+        return;
+    }
+}
+
 static void try_everywhere(struct sim_product p) {
     for (int v = 0; v < VARIANT_COUNT; v++) try_variant(p, v);
 }
@@ -190,26 +201,37 @@ static void test_nothing_to_sum_scales_c(void **state) {
     try_everywhere((struct sim_product){.m = 9, .n = 5, .k = 0, .batch = 9, .alpha = 1, .beta = 2});
 }
 
-/* Every activation, with and without a bias and a split of K. */
+/* Every activation, with and without a bias and a split of K; the loaders, which know nothing of it, by turns. */
 static void test_epilogues(void **state) {
+    int turn = LOADER_COUNT; /* past the pairs that make m a multiple of four */
     (void)state;
     for (int bias = 0; bias < 2; bias++)
         for (int activation = 0; activation < ACTIVATION_COUNT; activation++) {
             struct sim_product p = {.m = 35, .n = 18, .k = 23, .pad = 1, .batch = 2, .alpha = 2, .beta = 0};
             p.bias = bias;
             p.activation = activation;
-            try_everywhere(p);
+            const struct sim_product odd = p;
             p.pad = 0;
             p.beta = -1;
             p.m = 36;
-            try_everywhere(p);
-            p.splits = 3;
-            try_everywhere(p);
+            struct sim_product split = p;
+            split.splits = 3;
+            for (int v = 0; v < VARIANT_COUNT; v++) {
+                try_variant_with_one_pair(odd, v, turn);
+                try_variant_with_one_pair(p, v, turn + 5);
+                try_variant_with_one_pair(split, v, turn + 2);
+            }
+            turn++;
         }
 }
 
 static void test_every_order_of_threads(void **state) {
+    /* What an order finds is wrong in every build. */
+#ifdef __SANITIZE_ADDRESS__
+    static const char *const orders[] = {"reverse"};
+#else
     static const char *const orders[] = {"forward", "reverse", "warps", "shuffle", "shuffle:7", "shuffle:8"};
+#endif
     (void)state;
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
         setenv("FASTGEMM_SIM_ORDER", orders[i], 1);
