@@ -3,7 +3,7 @@
 #include "sgemm_sliced.cuh"
 
 /* As many as an SM has for it and some to spare: the accumulators of all pairs then lie in good banks. */
-#define REGISTERS 240
+#define REGISTERS 224
 
 #define KERNEL_FOR(name, bm, bn, bk, tm, tn, stages, threads, ctas, wide, suffix, load_a, load_b)                      \
     KERNEL_WITH_REGISTERS(name##_##suffix, threads, REGISTERS) {                                                       \

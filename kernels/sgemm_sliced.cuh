@@ -69,11 +69,31 @@ template <int EXTENT, int BK, int THREADS> struct run_loader {
     }
 };
 
+/*
+ * Single floats along m or n. What a tile at the edge has no rows for is read from the tile before it: lanes that all
+ * read the last row again, as elsewhere, take turns (a tile of one row took 2.3 times as long).
+ */
+template <int EXTENT, int BK, int THREADS> struct edge_loader : operand_loader<LOAD_MN4, EXTENT, BK, THREADS, 0> {
+    typedef operand_loader<LOAD_MN4, EXTENT, BK, THREADS, 0> plain;
+
+    DEVICE_MEMBER void aim(const float *matrix, int64_t ld, int mn0, int mn_end, int k0, int k_count) {
+        const int beyond = mn_end - mn0, back = mn0 >= EXTENT && beyond < EXTENT ? EXTENT : 0;
+        plain::aim(matrix, ld, mn0 - back, mn_end, k0, k_count);
+        if (back == 0) return;
+#pragma unroll
+        for (int i = 0; i < plain::COUNT; i++)
+            if (this->fast + i % plain::ROUNDS * plain::FAST < beyond) this->at[i] += 4 * EXTENT;
+    }
+};
+
 template <int LOAD, int EXTENT, int BK, int THREADS> struct sliced_loader {
     typedef operand_loader<LOAD, EXTENT, BK, THREADS, 0> type;
 };
 template <int EXTENT, int BK, int THREADS> struct sliced_loader<LOAD_K4, EXTENT, BK, THREADS> {
     typedef run_loader<EXTENT, BK, THREADS> type;
+};
+template <int EXTENT, int BK, int THREADS> struct sliced_loader<LOAD_MN4, EXTENT, BK, THREADS> {
+    typedef edge_loader<EXTENT, BK, THREADS> type;
 };
 
 /*

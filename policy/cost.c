@@ -34,6 +34,7 @@ static const double LAUNCH_S = 2.5e-6;       /* start and drain of one kernel */
 static const double EARLY_LAUNCH_S = 1.3e-6; /* of one that is set up while another drains */
 static const double CTA_START_K = 26;        /* prologue and epilogue of a CTA, in k steps of its main loop */
 static const double CTA_START_K_SINGLE = 60; /* the same where results are stored one by one */
+static const double CTA_START_K_SLICED = 40; /* and by all warps of the CTA */
 static const double STREAM_START_K = 5;      /* the same where a CTA's stores overlap another's tile */
 static const double SKINNY_START_K = 20;
 static const double PASSES_S = 14e-6; /* the kernels before the product, and its start */
@@ -261,7 +262,8 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     const bool single = gemm_loader_a(p) == LOAD_MN4 || gemm_loader_b(p) == LOAD_MN4; /* copies */
     const bool both_along_k = gemm_loader_a(p) == LOAD_K4 && gemm_loader_b(p) == LOAD_K4;
     if (gemm_variant_fitted(v)) return fitted_efficiency(v, single);
-    if (gemm_variant_slices(v) > 1) return single ? 0.62 : both_along_k ? 0.76 : tile > 128 ? 0.85 : 0.83;
+    if (gemm_variant_slices_store(v)) return single ? 0.81 : both_along_k ? 0.80 : 0.83;
+    if (gemm_variant_slices(v) > 1) return single ? 0.62 : both_along_k ? 0.76 : 0.85;
     double rate = tile >= 64 ? 0.80 : v->bn >= 64 ? 0.70 : 0.68;
     if (tile >= 128) rate = v->ctas_per_sm == 2 ? 0.83 : v->ctas_per_sm == 1 ? 0.82 : 0.815;
     if (v->family == FAMILY_SIMT_ROWS) rate *= single ? ROWS_GAIN_SINGLE : both_along_k ? ROWS_GAIN_BOTH : ROWS_GAIN;
@@ -309,7 +311,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
     const bool single = (p->m | p->ldd) % 4 || gemm_variant_fitted(v);
     if (v->family == FAMILY_TF32_WGMMA && v->bm == v->bn) return TF32_START_K_IN_TURNS;
     if (v->family == FAMILY_TF32_WGMMA) return single ? TF32_START_K_SINGLE : TF32_START_K;
-    const double start = single ? CTA_START_K_SINGLE : CTA_START_K;
+    const double start = !single ? CTA_START_K : gemm_variant_slices_store(v) ? CTA_START_K_SLICED : CTA_START_K_SINGLE;
     return gemm_variant_slices(v) > 1 ? start * (256.0 * 128) / (v->bm * v->bn) : start;
 }
 

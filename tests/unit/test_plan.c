@@ -288,7 +288,23 @@ static void a_short_side_has_kernels_of_its_own(void **state) {
     assert_routed(plan_with(square, toggles, plenty_of_scratch()));
 }
 
-/* A forced raster keeps to the tile rows that there are: 1024 times 2^24 tile columns would not fit a kernel's int. */
+/* Products of about as many tiles as there are SMs run on a kernel whose CTAs have one each, whatever their order. */
+static void a_wave_of_tiles_has_an_sm_each(void **state) {
+    (void)state;
+    const enum gemm_op ops[] = {GEMM_OP_N, GEMM_OP_T};
+    for (int i = 0; i < 4; i++) {
+        for (int64_t side = 961; side <= 1023; side += 31) {
+            struct gemm_plan plan = plan_on(90, problem_of(ops[i / 2], ops[i % 2], side, side, side));
+            assert_routed(plan);
+            assert_ptr_equal(plan.variant, &gemm_variants[VARIANT_sgemm_sliced_64x128x32]);
+            assert_int_equal(plan.split_k, 1);
+        }
+        /* Two waves of them are no better than cuBLAS's kernels, nor are few sums. */
+        assert_forwarded(plan_on(90, problem_of(ops[i / 2], ops[i % 2], 1407, 1407, 1407)), REASON_slower);
+        assert_forwarded(plan_on(90, problem_of(ops[i / 2], ops[i % 2], 1070, 1007, 500)), REASON_slower);
+    }
+}
+
 /* A long K pays for a tile that sides as odd as these fill, and for no other. */
 static void odd_sides_beside_a_long_k_have_tiles_of_their_own(void **state) {
     (void)state;
@@ -306,6 +322,7 @@ static void odd_sides_beside_a_long_k_have_tiles_of_their_own(void **state) {
     }
 }
 
+/* A forced raster keeps to the tile rows that there are: 1024 times 2^24 tile columns would not fit a kernel's int. */
 static void a_forced_raster_stays_within_the_tiles(void **state) {
     (void)state;
     struct toggles toggles = default_toggles();
@@ -491,6 +508,7 @@ int main(void) {
         cmocka_unit_test(the_streaming_kernel_takes_a_small_k_and_aligned_columns),
         cmocka_unit_test(a_short_side_has_kernels_of_its_own),
         cmocka_unit_test(odd_sides_beside_a_long_k_have_tiles_of_their_own),
+        cmocka_unit_test(a_wave_of_tiles_has_an_sm_each),
         cmocka_unit_test(a_forced_raster_stays_within_the_tiles),
         cmocka_unit_test(a_split_needs_scratch),
         cmocka_unit_test(huge_k_with_narrow_sides_forwards),
