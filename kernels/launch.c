@@ -410,7 +410,7 @@ int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gem
                 void *stream) {
     if (gemm_family_splits(variant->family)) return launch_planes(variant->family, a, b, &args, stream);
     if (variant->family == FAMILY_FUSED) return launch_fused(a, b, &args, stream);
-    if (variant->family == FAMILY_TF32_WGMMA) return launch_tf32(variant, a, b, &args, stream);
+    if (gemm_family_tf32_copied(variant->family)) return launch_tf32(variant, a, b, &args, stream);
     if (variant->family == FAMILY_STREAM) return launch_stream(variant, a, b, &args, stream);
     cudaError_t error = gemm_launch_prepare(variant, a, b);
     const int64_t fit = INT32_MAX / ((int64_t)args.tiles_m * args.tiles_n * args.splits);

@@ -24,26 +24,39 @@
 #define ADDRESSES(name, ...)                                                                                           \
     [VARIANT_##name - FIRST] = {[TF32_A_ALONG_M] = name##_m, [TF32_A_ALONG_K] = name##_k, [TF32_A_SHIFTED] = name##_s},
 GEMM_TF32_WGMMA_VARIANTS(DECLARE)
+#define DECLARE_OUTER(name, ...) extern void name##_m(void), name##_k(void);
+#define ADDRESSES_OUTER(name, ...)                                                                                     \
+    [VARIANT_##name - FIRST] = {[TF32_A_ALONG_M] = name##_m, [TF32_A_ALONG_K] = name##_k},
+GEMM_TF32_OUTER_VARIANTS(DECLARE_OUTER)
 extern void tf32_pack(void), tf32_shares(void), splitk_reduce(void);
 extern void tf32_pack_second(void), sgemm_tf32_second_m(void), sgemm_tf32_second_k(void);
 
-enum { THREADS = 384, SECOND_RASTER = 8 };
+enum { SECOND_THREADS = 384, SECOND_RASTER = 8 };
 static const struct gemm_variant *const SECOND = &gemm_variants[VARIANT_sgemm_tf32_wgmma_256x128x32];
 enum {
 #define COUNT(...) +1
-    KERNELS = 0 GEMM_TF32_WGMMA_VARIANTS(COUNT),
+    KERNELS = 0 GEMM_TF32_WGMMA_VARIANTS(COUNT) GEMM_TF32_OUTER_VARIANTS(COUNT),
 #undef COUNT
     FIRST = VARIANT_sgemm_tf32_wgmma_256x128x32
 };
-static void (*const kernels[KERNELS][TF32_A_COUNT])(void) = {GEMM_TF32_WGMMA_VARIANTS(ADDRESSES)};
+static void (*const kernels[KERNELS][TF32_A_COUNT])(void) = {GEMM_TF32_WGMMA_VARIANTS(ADDRESSES)
+                                                                 GEMM_TF32_OUTER_VARIANTS(ADDRESSES_OUTER)};
+
+/* Whatever the loaders. */
+static int shared_bytes(const struct gemm_variant *v) {
+    return gemm_variant_shared_bytes(v, LOAD_MN4, LOAD_MN4);
+}
 
 /* What a device needs before the first launch. */
 static cudaError_t load(int device, int *sm_count) {
     struct cudaFuncAttributes attributes;
     cudaError_t error = cudaDeviceGetAttribute(sm_count, cudaDevAttrMultiProcessorCount, device);
-    for (int i = 0; i < TF32_A_COUNT * KERNELS && error == cudaSuccess; i++)
-        error = cudaFuncSetAttribute((const void *)kernels[i / TF32_A_COUNT][i % TF32_A_COUNT],
-                                     cudaFuncAttributeMaxDynamicSharedMemorySize, TF32_SHARED_BYTES);
+    for (int i = 0; i < TF32_A_COUNT * KERNELS && error == cudaSuccess; i++) {
+        void (*const kernel)(void) = kernels[i / TF32_A_COUNT][i % TF32_A_COUNT];
+        if (kernel)
+            error = cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                         shared_bytes(&gemm_variants[FIRST + i / TF32_A_COUNT]));
+    }
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_pack);
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_shares);
     if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, (const void *)splitk_reduce);
@@ -214,8 +227,10 @@ static void (*kernel_of(const struct gemm_variant *v, const struct side *a))(voi
     return kernels[v - gemm_variants - FIRST][way];
 }
 
-static unsigned ctas_of(const struct gemm_args *gemm, int sm_count) {
+/* Of those that stay; of others one for each tile. */
+static unsigned ctas_of(const struct gemm_variant *v, const struct gemm_args *gemm, int sm_count) {
     const int64_t items = (int64_t)gemm->tiles_m * gemm->tiles_n * gemm->splits * gemm->batch;
+    if (v->family == FAMILY_TF32_OUTER) return (unsigned)items;
     const int64_t most = gemm->ctas > 0 && gemm->ctas < sm_count ? gemm->ctas : sm_count;
     if (gemm->shared_tiles) return (unsigned)gemm->ctas;
     return (unsigned)(items < most ? items : most);
@@ -256,7 +271,7 @@ static cudaError_t run(const struct gemm_variant *v, struct side *a, struct side
             stream);
     if (error != cudaSuccess) return error;
     const struct launch_shape product = {
-        {ctas_of(gemm, sm_count), 1, 1}, THREADS, TF32_SHARED_BYTES, early || copies > 0};
+        {ctas_of(v, gemm, sm_count), 1, 1}, v->threads, shared_bytes(v), early || copies > 0};
     error = launch_overlapping(kernel_of(v, a), product, &shifted, stream);
     return error == cudaSuccess && gemm->shared_tiles ? (cudaError_t)tf32_add_shares(v, gemm, stream) : error;
 }
@@ -319,13 +334,13 @@ int tf32_second_prepare(struct tf32_second *second, enum gemm_loader loader_a, e
     second->product.choice = choice;
     second->kernel = a.operand.along_k ? sgemm_tf32_second_k : sgemm_tf32_second_m;
     second->copiers = copies < most ? copies : most;
-    second->ctas = ctas_of(gemm, sm_count);
+    second->ctas = ctas_of(SECOND, gemm, sm_count);
     return error;
 }
 
 int tf32_second_launch(struct tf32_second *second, void *stream) {
     const struct launch_shape pass = {{second->copiers, 1, 1}, TF32_PACK_THREADS, TF32_PACK_SHARED_BYTES, true};
-    const struct launch_shape product = {{second->ctas, 1, 1}, THREADS, TF32_SHARED_BYTES, true};
+    const struct launch_shape product = {{second->ctas, 1, 1}, SECOND_THREADS, TF32_SHARED_BYTES, true};
     cudaError_t error = cudaSuccess;
     if (second->copiers) error = launch_overlapping(tf32_pack_second, pass, &second->pass, stream);
     return error == cudaSuccess ? launch_overlapping(second->kernel, product, &second->product, stream) : error;

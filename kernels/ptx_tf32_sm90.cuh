@@ -68,6 +68,7 @@ template <int NUMBER> DEVICE void barrier_arrive(int threads) {
         "+f"(d[(i) + 6]), "+f"(d[(i) + 7])
 #define D4(i)   "+f"(d[i]), "+f"(d[(i) + 1]), "+f"(d[(i) + 2]), "+f"(d[(i) + 3])
 #define D16(i)  D8(i), D8((i) + 8)
+#define NAME_4  "%0, %1, %2, %3"
 #define NAME_16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
 #define NAME_32 NAME_16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
 #define NAME_36 NAME_32 ", %32, %33, %34, %35"
@@ -98,6 +99,7 @@ template <int N> struct wgmma_tf32;
                          : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "l"(y), "r"(accumulate));                       \
         }                                                                                                              \
     };
+WGMMA_TF32(8, NAME_4, 4, 5, 6, 7, 8, 9, D4(0))
 WGMMA_TF32(32, NAME_16, 16, 17, 18, 19, 20, 21, D16(0))
 WGMMA_TF32(64, NAME_32, 32, 33, 34, 35, 36, 37, D16(0), D16(16))
 WGMMA_TF32(72, NAME_36, 36, 37, 38, 39, 40, 41, D16(0), D16(16), D4(32))
@@ -105,6 +107,7 @@ WGMMA_TF32(80, NAME_40, 40, 41, 42, 43, 44, 45, D16(0), D16(16), D8(32))
 WGMMA_TF32(96, NAME_48, 48, 49, 50, 51, 52, 53, D16(0), D16(16), D16(32))
 WGMMA_TF32(128, NAME_64, 64, 65, 66, 67, 68, 69, D16(0), D16(16), D16(32), D16(48))
 #undef WGMMA_TF32
+#undef NAME_4
 #undef NAME_16
 #undef NAME_32
 #undef NAME_36

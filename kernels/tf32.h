@@ -19,7 +19,8 @@ enum {
     TF32_TILE_K = 32, /* 128 bytes: a row of shared memory */
     TF32_PACKED_ROWS = 32,
     TF32_STAGE_BUDGET = 200704,
-    TF32_SHARED_BYTES = TF32_STAGE_BUDGET + 1024, /* and a pad: tiles start at multiples of 1024 bytes */
+    TF32_ALIGN = 1024, /* of tiles in shared memory, which take a pad for it */
+    TF32_SHARED_BYTES = TF32_STAGE_BUDGET + TF32_ALIGN,
 };
 
 struct tf32_operand {

@@ -8,14 +8,17 @@
 #include "epilogue.cuh"
 #include "tf32_work.cuh"
 
+/* A thread's sum of its `at`-th row in column `i` of the j-th eight. */
+template <int A_ALONG_K, int FLOATS> DEVICE float sum_of(const float (&acc)[2][FLOATS], int j, int i, int at) {
+    const int half = A_ALONG_K ? at % 2 : at / 2, row = A_ALONG_K ? at / 2 : at % 2;
+    return acc[half][4 * j + 2 * row + i];
+}
+
 /* A thread's sums of a column, in the order of their rows. */
 template <int A_ALONG_K, int FLOATS>
 DEVICE void scaled_sums(float (&x)[4], const struct output &o, const float (&acc)[2][FLOATS], int j, int i) {
 #pragma unroll
-    for (int at = 0; at < 4; at++) {
-        const int half = A_ALONG_K ? at % 2 : at / 2, row = A_ALONG_K ? at / 2 : at % 2;
-        x[at] = o.s.alpha == 0.0f ? 0.0f : o.s.alpha * acc[half][4 * j + 2 * row + i];
-    }
+    for (int at = 0; at < 4; at++) x[at] = o.s.alpha == 0.0f ? 0.0f : o.s.alpha * sum_of<A_ALONG_K>(acc, j, i, at);
 }
 
 /*

@@ -84,6 +84,7 @@ int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, 
     if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
     if (v->family == FAMILY_FUSED) return FUSED_SHARED_BYTES;
     if (v->family == FAMILY_TF32_WGMMA) return TF32_SHARED_BYTES;
+    if (v->family == FAMILY_TF32_OUTER) return (v->bm + v->bn) * v->bk * 4 + TF32_ALIGN;
     int stages = v->stages * v->bk * (row_floats(v, v->bm, a) + row_floats(v, v->bn, b));
     if (v->family == FAMILY_STREAM) return stream_floats(v, b) * 4;
     if (v->family == FAMILY_SKINNY) return skinny_floats(v, a, b) * 4;

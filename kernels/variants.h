@@ -100,6 +100,10 @@
     VARIANT(sgemm_tf32_wgmma_128x128x32, TF32_WGMMA, TF32, 90, 128, 128, 32, 4, 32, 6, 384, 1, 1)                      \
     VARIANT(sgemm_tf32_wgmma_128x64x32, TF32_WGMMA, TF32, 90, 128, 64, 32, 4, 8, 8, 384, 1, 1)
 
+/* All of K, up to bk, at once, and a CTA for each tile. Two kernels for each of these, by how A lies (tf32.h). */
+#define GEMM_TF32_OUTER_VARIANTS(VARIANT)                                                                              \
+    VARIANT(sgemm_tf32_outer_256x64x32, TF32_OUTER, TF32, 90, 256, 64, 32, 4, 16, 1, 256, 3, 1)
+
 /* clang-format off */
 #define GEMM_VARIANTS(VARIANT)                                                                                         \
     GEMM_SIMT_VARIANTS(VARIANT) GEMM_SLICED_VARIANTS(VARIANT)                                                          \
@@ -109,7 +113,7 @@
     GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                                                      \
     GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_BATCH_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT)               \
     GEMM_FP16X1_MMA_VARIANTS(VARIANT)                                                                                  \
-    GEMM_TF32_WGMMA_VARIANTS(VARIANT)
+    GEMM_TF32_WGMMA_VARIANTS(VARIANT) GEMM_TF32_OUTER_VARIANTS(VARIANT)
 /* clang-format on */
 
 /*
@@ -127,6 +131,7 @@
  *   TF32_PACKED the same, of operands that a pass packs first
  *   FP16X1_MMA  fp16 tensor cores, by warps, of scaled operands that have TF32's 11 bits; else TF32: the device decides
  *   TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
+ *   TF32_OUTER  the same for a small K and a large C, most of whose time goes into stores
  */
 enum gemm_family {
     FAMILY_SIMT,
@@ -143,7 +148,8 @@ enum gemm_family {
     FAMILY_TF32_BATCH,
     FAMILY_TF32_PACKED,
     FAMILY_FP16X1_MMA,
-    FAMILY_TF32_WGMMA
+    FAMILY_TF32_WGMMA,
+    FAMILY_TF32_OUTER
 };
 
 /* The accuracy owed to a caller, strictest first; a variant of a stricter contract may serve a laxer one. */
@@ -219,9 +225,19 @@ static inline int gemm_family_split_mma(enum gemm_family family) {
     return family == FAMILY_FP16X3_MMA || family == FAMILY_BF16X6_MMA;
 }
 
-/* Whether it runs on 9.0 alone, by sm_90a code, persistent, and may need scratch for operands. */
+/* Whether the copy engine reads its operands, rounded to TF32, as they lie or from scratch (tf32.h). */
+static inline int gemm_family_tf32_copied(enum gemm_family family) {
+    return family == FAMILY_TF32_WGMMA || family == FAMILY_TF32_OUTER;
+}
+
+/* Whether it runs on 9.0 alone, by sm_90a code, and may need scratch for operands. */
 static inline int gemm_family_wgmma(enum gemm_family family) {
-    return gemm_family_splits(family) || family == FAMILY_FUSED || family == FAMILY_TF32_WGMMA;
+    return gemm_family_splits(family) || family == FAMILY_FUSED || gemm_family_tf32_copied(family);
+}
+
+/* Whether it takes no longer a K than bk. */
+static inline int gemm_family_short_k(enum gemm_family family) {
+    return family == FAMILY_STREAM || family == FAMILY_TF32_OUTER;
 }
 
 /* Whether a pass packs its operands into fragments, in scratch, for mma.sync. */

@@ -59,6 +59,7 @@ static const double TF32_BANDWIDTH_IN_TURNS = 0.82; /* or where most are stores,
 static const double TF32_BANDWIDTH_IN_TURNS_BATCHED = 0.85; /* into matrices of their own */
 static const double TF32_BANDWIDTH_SINGLE = 0.38; /* or where results are stored one by one, and K is short: */
 enum { TF32_SHORT_K = 384 };
+static const double TF32_BANDWIDTH_OUTER = 0.87, TF32_BANDWIDTH_OUTER_SINGLE = 0.48; /* or of CTAs for a tile each */
 static const double TF32_BANDWIDTH_SMALL = 0.80, TF32_BANDWIDTH_SMALLEST = 0.76, TF32_BANDWIDTH_NOT_FULL = 0.78;
 static const double FITTED_WARP = 2.0 / 3;      /* of one that the main loop keeps busier */
 static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
@@ -93,7 +94,7 @@ static int64_t rows_bytes(const struct gemm_problem *p) {
 
 int64_t gemm_scratch_bytes(const struct gemm_problem *p, const struct gemm_variant *v, int split_k) {
     int64_t sums = gemm_split_scratch_bytes(p, v, split_k), total = 0;
-    if (v->family == FAMILY_TF32_WGMMA) {
+    if (gemm_family_tf32_copied(v->family)) {
         int64_t operands = tf32_operand_bytes(p, v);
         return __builtin_add_overflow(operands, sums, &total) ? INT64_MAX : total;
     }
@@ -255,7 +256,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (v->family == FAMILY_BF16X6) return 2.05;
     if (v->family == FAMILY_FP16X1) return 11.3;
     if (v->family == FAMILY_FUSED) return fused_efficiency(p);
-    if (v->family == FAMILY_TF32_WGMMA) return tf32_wgmma_efficiency(p, v);
+    if (gemm_family_tf32_copied(v->family)) return tf32_wgmma_efficiency(p, v);
     if (v->family == FAMILY_STREAM) return v->threads < 256 ? 0.55 : 0.78;
     if (v->family == FAMILY_SKINNY) return skinny_efficiency(p, v, d);
     const int tile = v->tm * v->tn;
@@ -275,7 +276,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
 /* Both operands are read twice and written once as planes, or looked at once. */
 static double passes(const struct gemm_problem *p, const struct gemm_device *d, const struct gemm_variant *v) {
     const double elements = ((double)p->m + (double)p->n) * (double)p->k * (double)p->batch;
-    if (v->family == FAMILY_TF32_WGMMA) {
+    if (gemm_family_tf32_copied(v->family)) {
         const double packed = (double)tf32_operand_bytes(p, v);
         return packed > 0 ? PACK_S + 2 * packed / (PACK_BANDWIDTH * d->dram_bytes_per_s) : 0;
     }
@@ -300,7 +301,7 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
 
 /* In k steps; a CTA that has an SM to itself and a small tile is as long about it as one with a large tile. */
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
-    if (v->family == FAMILY_STREAM) return STREAM_START_K;
+    if (v->family == FAMILY_STREAM || v->family == FAMILY_TF32_OUTER) return STREAM_START_K;
     if (v->family == FAMILY_SKINNY) return SKINNY_START_K;
     if (v->family == FAMILY_TF32_BATCH) return v->bm > 136 ? TF32_BATCH_START_K_TALL : TF32_BATCH_START_K;
     if (v->family == FAMILY_TF32_MMA || gemm_family_packed(v->family) || gemm_family_split_mma(v->family))
@@ -318,6 +319,7 @@ static double start_k(const struct gemm_problem *p, const struct gemm_variant *v
 /* Share of the chip's bandwidth that a kernel reaches. Of TF32's small tiles one reads again what another has read. */
 static double bandwidth(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_FP16X1) return ONE_BANDWIDTH_STORES;
+    if (v->family == FAMILY_TF32_OUTER) return (p->m | p->ldd) % 4 ? TF32_BANDWIDTH_OUTER_SINGLE : TF32_BANDWIDTH_OUTER;
     if (v->family != FAMILY_TF32_WGMMA) return 1;
     if (p->k <= TF32_SHORT_K && (p->m | p->ldd) % 4) return TF32_BANDWIDTH_SINGLE;
     if (v->bm * v->bn < 128 * 128) return TF32_BANDWIDTH_SMALLEST;
@@ -341,7 +343,7 @@ struct gemm_cost_terms gemm_cost_prepare(const struct gemm_problem *p, const str
         .share_s = 2.0 * 4 * v->bm * v->bn / SHARE_BYTES_PER_S,
         .start_k = start_k(p, v),
         .passes_s = passes(p, d, v),
-        .launch_s = v->family == FAMILY_TF32_WGMMA ? EARLY_LAUNCH_S : LAUNCH_S,
+        .launch_s = gemm_family_tf32_copied(v->family) ? EARLY_LAUNCH_S : LAUNCH_S,
         .ctas_per_sm = ctas_per_sm,
         .warps = skinny ? 8.0 / ctas_per_sm /* as many as there are are enough to read */
                         : v->threads / 32.0 * (gemm_variant_fitted(v) && v->ctas_per_sm > 1 ? FITTED_WARP : 1),

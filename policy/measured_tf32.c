@@ -27,7 +27,16 @@ static const double ONE_ROUND_S = 4.0e-6, ONE_ROUND_S_PER_K = 9.3e-9;
 static const double LEAST_ROUND = 44, MOST_ROUND = 66, MOST_ROUND_K = 1280; /* tiles; a longer K it splits again */
 /* Batches of small products that break 16 bytes: a tile's start is worth 120 k, and few hide it (within 10 %). */
 static const double SMALL_START_S = 6.0e-6, SMALL_TILE_S = 3.8e-6, SMALL_TILE_S_PER_K = 3.16e-8; /* to an SM */
-enum { TILE = 128, TILE_ALIGNED = 256, SMS = 132, FEW_TILES = 32, SMALL = 320, LEAST_SMALL = 97, SMALL_K = 544 };
+enum {
+    TILE = 128,
+    TILE_ALIGNED = 256,
+    OUTER_K = 32,
+    SMS = 132,
+    FEW_TILES = 32,
+    SMALL = 320,
+    LEAST_SMALL = 97,
+    SMALL_K = 544
+};
 
 static bool operand_aligned(int64_t ld, int64_t stride, int64_t batch, unsigned align) {
     return ld % 4 == 0 && align == 16 && (batch == 1 || stride % 4 == 0);
@@ -86,7 +95,8 @@ double cublas_tf32_seconds(const struct gemm_problem *p) {
                          ((double)p->m * (double)p->k + (double)p->k * (double)p->n + (double)p->m * (double)p->n);
     const double operations = operations_s(p, flops);
     const bool along_k = p->op_a == GEMM_OP_T && p->op_b == GEMM_OP_N;
-    const double memory = bytes / (p->batch > 1 ? BYTES_PER_S_BATCHED : along_k ? BYTES_PER_S_ALONG_K : BYTES_PER_S);
+    const bool batched = p->batch > 1 && p->k > OUTER_K;
+    const double memory = bytes / (batched ? BYTES_PER_S_BATCHED : along_k ? BYTES_PER_S_ALONG_K : BYTES_PER_S);
     const double seconds = LAUNCH_S + (operations > memory ? operations : memory), one = one_round_s(p);
     const double small = small_batch_s(p), longer = one > seconds ? one : seconds;
     return small > longer ? small : longer;

@@ -19,13 +19,14 @@ enum {
     MAX_SMS = 1 << 16,       /* that CTAs are counted for */
     RASTER = 8,
     RASTER_PLANES = 32,
-    RASTER_STREAM = 64, /* tiles that a CTA takes down a column, at most as many as there are */
-    SHORT_K = 128,      /* where most bytes are those of D: the CTAs in flight had better write whole columns */
-    TILE = 256          /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
+    RASTER_SHORT_K = 64, /* tiles that a CTA, or those in flight, take down a column, at most as many as there are */
+    SHORT_K = 128,       /* where most bytes are those of D: the CTAs in flight had better write whole columns */
+    TILE = 256           /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
 };
 static const int64_t MAX_EXTENT = INT32_MAX - 4096;    /* kernels count rows and k in 32 bits, and step past the end */
 static const int64_t WALKED_BYTES = INT64_C(16) << 20; /* of A, which stays in L2 however often it is walked over */
 static const int64_t MAX_TILES = INT32_MAX;            /* CTAs along a grid's x */
+static const double OUTER_ELEMENTS = 1 << 26;          /* least of D, for kernels that do little else than write it */
 static const double MAX_SPAN = 0x1p60;                 /* elements that an operand may reach over: 64-bit addresses */
 
 static int64_t ceil_div(int64_t a, int64_t b) {
@@ -75,7 +76,8 @@ static bool variant_fits(const struct gemm_variant *v, const struct gemm_problem
     if (p->pointer_array && !gemm_family_takes_pointers(v->family)) return false;
     if (!gemm_variant_takes(v, load.a, load.b)) return false;
     /* Its stores are straight from registers: 16 bytes, or wasteful. */
-    if (v->family == FAMILY_STREAM && (p->k > v->bk || p->ldd % 4)) return false;
+    if (v->family == FAMILY_STREAM && p->ldd % 4) return false;
+    if (gemm_family_short_k(v->family) && p->k > v->bk) return false;
     if (ceil_div(p->m, v->bm) * ceil_div(p->n, v->bn) > MAX_TILES) return false;
     if (!offsets_fit(v, load.a, v->bm, p->lda) || !offsets_fit(v, load.b, v->bn, p->ldb)) return false;
     return gemm_variant_shared_bytes(v, load.a, load.b) <= d->smem_per_block;
@@ -256,6 +258,9 @@ static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_proble
     if (v->family != FAMILY_TF32_BATCH && measured_tf32_small(p)) return false;
     /* Sectors that two of its warps share leave the L2 cache before both have written: slow (measured). */
     if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
+    /* Persistent CTAs are as fast where less is written than caches hold, and where both operands lie across. */
+    if (v->family == FAMILY_TF32_OUTER && gemm_loader_a(p) == LOAD_K4 && gemm_loader_b(p) != LOAD_K4) return false;
+    if (v->family == FAMILY_TF32_OUTER) return (double)p->m * (double)p->n * (double)p->batch >= OUTER_ELEMENTS;
     /* Of its tiles' short side there is one, on the side that is short. */
     if (v->family == FAMILY_SKINNY && (v->bm > v->bn ? p->n > v->bn : p->m > v->bm)) return false;
     /* Their CTAs take a tile each and store float by float, which only a long K pays for (measured). */
@@ -300,8 +305,8 @@ static int choose_raster(const struct gemm_problem *p, const struct gemm_variant
     const bool stores = gemm_family_wgmma(v->family) && p->k <= SHORT_K && 4 * p->m * p->k <= WALKED_BYTES;
     const int64_t rows = ceil_div(p->m, v->bm);
     int64_t usual = gemm_family_splits(v->family) ? RASTER_PLANES : RASTER;
-    if (v->family == FAMILY_STREAM) usual = RASTER_STREAM;
-    const int64_t wanted = forced ? forced : stores ? rows : usual;
+    if (gemm_family_short_k(v->family)) usual = RASTER_SHORT_K;
+    const int64_t wanted = forced ? forced : stores && !gemm_family_short_k(v->family) ? rows : usual;
     return (int)(rows < wanted ? rows : wanted);
 }
 

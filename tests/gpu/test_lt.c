@@ -71,8 +71,8 @@ static bool went_to_ours(void) {
  * bytes. */
 static struct lt_product fitted(struct lt_product p) {
     p.tf32 = forced && forced->contract == CONTRACT_TF32;
+    if (forced && gemm_family_short_k(forced->family)) p.k = p.k < forced->bk ? p.k : forced->bk;
     if (!streaming) return p;
-    if (forced->family == FAMILY_STREAM) p.k = p.k < forced->bk ? p.k : forced->bk;
     p.m = (p.m + 3) / 4 * 4, p.n = (p.n + 3) / 4 * 4, p.k = (p.k + 3) / 4 * 4;
     p.pad = p.shift = 0;
     p.gap = p.gap / 4 * 4;

@@ -153,7 +153,7 @@ void sim_product_make(struct sim_product *p, const struct gemm_variant *v) {
     if (p->load_a == LOAD_MN16) p->m = in_fours(p->m);
     if (p->load_b == LOAD_MN16) p->n = in_fours(p->n);
     if (!p->batch) p->batch = 1;
-    if (v->family == FAMILY_STREAM && p->k > v->bk) p->k = v->bk; /* it takes no more */
+    if (gemm_family_short_k(v->family) && p->k > v->bk) p->k = v->bk; /* it takes no more */
     p->variant = v;
     p->args = (struct gemm_args){.m = p->m,
                                  .n = p->n,

@@ -28,6 +28,14 @@ static struct gemm_problem allowed(enum gemm_op op_a, enum gemm_op op_b, int64_t
     return p;
 }
 
+/* A batch of packed matrices. */
+static struct gemm_problem batch_of(int64_t m, int64_t n, int64_t k, int64_t batch) {
+    struct gemm_problem p = allowed(GEMM_OP_N, GEMM_OP_N, m, n, k);
+    p.batch = batch;
+    p.stride_a = p.lda * p.k, p.stride_b = p.ldb * p.n, p.stride_c = p.stride_d = p.ldd * p.n;
+    return p;
+}
+
 static void assert_tf32(struct gemm_plan plan) {
     assert_string_equal(gemm_reason_name(plan.reason), "routed");
     assert_int_equal(plan.variant->contract, CONTRACT_TF32);
@@ -201,12 +209,43 @@ static void without_room_another_kernel_or_none(void **state) {
 /* A short K and a D too large for L2: the CTAs in flight write whole columns. */
 static void what_stores_walks_whole_columns(void **state) {
     (void)state;
-    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 32), true, 2048 * MIB);
+    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 64), true, 2048 * MIB);
     assert_tf32(plan);
     assert_int_equal(plan.raster, 32768 / plan.variant->bm);
     plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 2047), true, 2048 * MIB);
     assert_tf32(plan);
     assert_true(plan.raster < 64);
+}
+
+/* Up to K = 32 they have a tile each, and half of a column is as good; a small D is left to those that stay. */
+static void outer_products_have_a_kernel(void **state) {
+    (void)state;
+    const int outer = VARIANT_sgemm_tf32_outer_256x64x32;
+    struct gemm_plan plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 32), true, 2048 * MIB);
+    assert_tf32(plan);
+    assert_ptr_equal(plan.variant, &gemm_variants[outer]);
+    assert_int_equal(plan.raster, 64);
+    assert_int_equal(plan.scratch_bytes, 0);
+    for (int ops = 0; ops < 4; ops++) { /* where the user says so, whatever the layout, but no longer a K */
+        const enum gemm_op a = (enum gemm_op)(ops / 2), b = (enum gemm_op)(ops % 2);
+        plan = plan_forced(allowed(a, b, 333, 77, 31), outer, true, 2048 * MIB);
+        assert_ptr_equal(plan.variant, &gemm_variants[outer]);
+        assert_int_equal(plan.scratch_bytes, (352 + 96) * 32 * 4); /* rows padded to 32 */
+        assert_int_equal(plan_forced(allowed(a, b, 333, 77, 33), outer, true, 2048 * MIB).reason, REASON_forced_kernel);
+    }
+    plan = plan_of(allowed(GEMM_OP_T, GEMM_OP_N, 32768, 32768, 32), true, 2048 * MIB);
+    assert_ptr_equal(plan.variant, &gemm_variants[outer]);
+    plan = plan_of(allowed(GEMM_OP_T, GEMM_OP_T, 32768, 32768, 32), true, 2048 * MIB);
+    assert_tf32(plan); /* on another */
+    assert_true(plan.variant != &gemm_variants[outer]);
+    plan = plan_of(batch_of(8192, 8192, 32, 16), true, 2048 * MIB);
+    assert_ptr_equal(plan.variant, &gemm_variants[outer]);
+    assert_int_equal(plan.raster, 32);
+    assert_null(plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 32767, 32767, 32), true, 2048 * MIB).variant); /* floats */
+    plan = plan_of(allowed(GEMM_OP_N, GEMM_OP_N, 4096, 4096, 32), true, 2048 * MIB);
+    assert_true(plan.variant != &gemm_variants[outer]);
+    plan = plan_forced(allowed(GEMM_OP_N, GEMM_OP_N, 32768, 32768, 32), outer, false, 2048 * MIB);
+    assert_int_equal(plan.reason, REASON_forced_kernel);
 }
 
 /* 1536 is twelve tiles of 128 by eleven of 144: as many as an H200 has SMs. */
@@ -239,14 +278,6 @@ static void batches_of_small_odd_products_have_a_kernel(void **state) {
     assert_int_equal(plan.scratch_bytes, 0);
     p.batch = 4; /* too few to keep the chip busy */
     assert_null(plan_of(p, true, 2048 * MIB).variant);
-}
-
-/* A batch of packed matrices. */
-static struct gemm_problem batch_of(int64_t m, int64_t n, int64_t k, int64_t batch) {
-    struct gemm_problem p = allowed(GEMM_OP_N, GEMM_OP_N, m, n, k);
-    p.batch = batch;
-    p.stride_a = p.lda * p.k, p.stride_b = p.ldb * p.n, p.stride_c = p.stride_d = p.ldd * p.n;
-    return p;
 }
 
 /* Below 1 GFLOP too, where both models leave no doubt; of others, and of kinds that were not measured, nothing. */
@@ -289,6 +320,7 @@ int main(void) {
         cmocka_unit_test(the_last_tiles_are_shared),
         cmocka_unit_test(without_room_another_kernel_or_none),
         cmocka_unit_test(what_stores_walks_whole_columns),
+        cmocka_unit_test(outer_products_have_a_kernel),
         cmocka_unit_test(the_tile_that_fills_the_chip_is_chosen),
         cmocka_unit_test(batches_of_small_odd_products_have_a_kernel),
         cmocka_unit_test(small_batches_of_them_where_they_win_clearly),
