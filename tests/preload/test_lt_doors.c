@@ -174,6 +174,14 @@ static void check_served(const struct call *x) {
     X(scale_d, SET_DESC(CUBLASLT_MATMUL_DESC_D_SCALE_POINTER, void *, memory))                                         \
     X(amax_d, SET_DESC(CUBLASLT_MATMUL_DESC_AMAX_D_POINTER, void *, memory))                                           \
     X(scale_mode, SET_DESC(31, int32_t, 1))                                                                            \
+    X(scale_mode_of_b, SET_DESC(32, int32_t, 1))                                                                       \
+    X(scale_mode_of_c, SET_DESC(33, int32_t, 1))                                                                       \
+    X(scale_mode_of_d, SET_DESC(34, int32_t, 1))                                                                       \
+    X(scale_mode_of_out, SET_DESC(37, int32_t, 1))                                                                     \
+    X(scale_b, SET_DESC(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, void *, memory))                                         \
+    X(scale_c, SET_DESC(CUBLASLT_MATMUL_DESC_C_SCALE_POINTER, void *, memory))                                         \
+    X(scale_out, SET_DESC(36, void *, memory))                                                                         \
+    X(emulation, SET_DESC(38, void *, memory))                                                                         \
     X(fast_sums, SET_DESC(CUBLASLT_MATMUL_DESC_FAST_ACCUM, int8_t, 1))
 
 #define SPOILER(name, change)                                                                                          \

@@ -229,6 +229,24 @@ static void test_other_device(void **state) {
     release(&call);
 }
 
+/* Who keeps SMs for other work has no more CTAs that stay than the rest of the SMs hold. */
+static void test_sm_count_target(void **state) {
+    enum { TARGET = 5, CTAS_PER_SM = 4 }; /* of the forced kernel */
+    struct door_call call = product_of(handle, 640, 640, K);
+    struct fgsim_launch launch;
+    (void)state;
+    assert_int_equal(cublasSetSmCountTarget(handle, TARGET), CUBLAS_STATUS_SUCCESS);
+    run_routed(&doors[0], &call);
+    assert_true(fgsim_last_launch(&launch));
+    assert_int_equal(launch.grid[0] * launch.grid[1] * launch.grid[2], TARGET * CTAS_PER_SM);
+    check_result(&call, 1);
+    assert_int_equal(cublasSetSmCountTarget(handle, 0), CUBLAS_STATUS_SUCCESS);
+    run_routed(&doors[0], &call);
+    assert_true(fgsim_last_launch(&launch));
+    assert_in_range(launch.grid[0] * launch.grid[1] * launch.grid[2], TARGET * CTAS_PER_SM + 1, 100);
+    release(&call);
+}
+
 static int set_up(void **state) {
     (void)state;
     return cublasCreate_v2(&handle) == CUBLAS_STATUS_SUCCESS ? 0 : -1;
@@ -241,10 +259,11 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_door),   cmocka_unit_test(test_device_scalars),
-        cmocka_unit_test(test_groups),       cmocka_unit_test(test_groups_refused),
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_refused_launch),
-        cmocka_unit_test(test_forked_child), cmocka_unit_test(test_other_device),
+        cmocka_unit_test(test_every_door),      cmocka_unit_test(test_device_scalars),
+        cmocka_unit_test(test_groups),          cmocka_unit_test(test_groups_refused),
+        cmocka_unit_test(test_threads),         cmocka_unit_test(test_refused_launch),
+        cmocka_unit_test(test_forked_child),    cmocka_unit_test(test_other_device),
+        cmocka_unit_test(test_sm_count_target),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
