@@ -108,19 +108,11 @@ static const void *kernel_of(const struct gemm_variant *v, enum gemm_loader a, e
     return kernels[index_of(v)][any && a == LOAD_MN16 ? LOAD_MN4 : a][any && b == LOAD_MN16 ? LOAD_MN4 : b];
 }
 
-/* A kernel and the pass beside it share an SM, so how its shared memory is set up too. */
-static cudaError_t load_rows(const void *kernel) {
-    const enum cudaFuncAttribute carveout = cudaFuncAttributePreferredSharedMemoryCarveout;
-    cudaError_t error = cudaFuncSetAttribute(kernel, carveout, cudaSharedmemCarveoutMaxShared);
-    if (error != cudaSuccess) return error;
-    return cudaFuncSetAttribute((const void *)simt_rows, carveout, cudaSharedmemCarveoutMaxShared);
-}
-
 /* Loads what a launch needs. This may be the first call in a process that is capturing: loading is no part of that. */
 static cudaError_t load(const struct gemm_variant *v, const void *kernel, int shared_bytes) {
     const void *shares = shares_kernels[index_of(v)];
     const bool scales = v->family == FAMILY_FP16X1_MMA, packs = v->family == FAMILY_TF32_PACKED;
-    const bool looks = gemm_family_split_mma(v->family);
+    const bool looks = gemm_family_split_mma(v->family), rows = v->family == FAMILY_SIMT_ROWS;
     enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     struct cudaFuncAttributes attributes;
     cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
@@ -134,7 +126,7 @@ static cudaError_t load(const struct gemm_variant *v, const void *kernel, int sh
     if (error == cudaSuccess && scales) error = cudaFuncGetAttributes(&attributes, (const void *)fp16_fragments);
     if (error == cudaSuccess && packs) error = cudaFuncGetAttributes(&attributes, (const void *)tf32_fragments);
     if (error == cudaSuccess && shares) error = cudaFuncGetAttributes(&attributes, shares);
-    if (error == cudaSuccess && v->family == FAMILY_SIMT_ROWS) error = load_rows(kernel);
+    if (error == cudaSuccess && rows) error = cudaFuncGetAttributes(&attributes, (const void *)simt_rows);
     cudaThreadExchangeStreamCaptureMode(&mode);
     return error;
 }
@@ -210,11 +202,15 @@ static unsigned simt_ctas(const struct gemm_variant *v, struct gemm_args *args) 
     return (unsigned)args->ctas;
 }
 
+static dim3 shares_grid(const struct gemm_variant *v, const struct gemm_args *args) {
+    const int floats = v->family == FAMILY_SIMT_ROWS ? SIMT_ROWS_SHARES_QUADS * SHARES_FLOATS : SHARES_FLOATS;
+    return (dim3){(unsigned)(v->bm * v->bn / floats), (unsigned)args->shared_tiles, 1};
+}
+
 /* What they shared is added. */
 static cudaError_t launch_shares(const struct gemm_variant *v, struct gemm_args *args, cudaStream_t stream) {
     if (!args->shared_tiles) return cudaSuccess;
-    dim3 grid = {(unsigned)(v->bm * v->bn / SHARES_FLOATS), (unsigned)args->shared_tiles, 1};
-    return launch(shares_kernels[index_of(v)], grid, SHARES_FLOATS / 4, 0, args, stream);
+    return launch(shares_kernels[index_of(v)], shares_grid(v, args), SHARES_FLOATS / 4, 0, args, stream);
 }
 
 /* A kernel that, where it `overlaps`, waits itself for the one before it, and may start while that drains. */
@@ -248,14 +244,6 @@ static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a,
     return error == cudaSuccess ? launch_shares(v, args, stream) : error;
 }
 
-/* The product, which starts when all CTAs of the pass before it have, and not only when they are done. */
-static cudaError_t launch_beside(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
-                                 struct simt_rows_args *product, bool passes, cudaStream_t stream) {
-    dim3 grid = {simt_ctas(v, &product->gemm), 1, 1};
-    return launch_early(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), passes, product,
-                        stream);
-}
-
 /* Of splitk_reduce.cu: a block's warps take a column each, or share one where there are many splits. */
 static dim3 reduce_grid(const struct gemm_args *args) {
     int columns = args->splits > REDUCE_COLUMNS ? 1 : REDUCE_COLUMNS, groups = (args->n + columns - 1) / columns;
@@ -276,24 +264,22 @@ static cudaError_t launch_looks(struct split_args *looks, const void *extremes, 
     return error == cudaSuccess ? launch(choose, (dim3){units, batch, 1}, SPLIT_UNIT_ROWS, 0, looks, stream) : error;
 }
 
-/* The pass, with one CTA for each SM, and the product beside it. */
+/* The pass, where an operand has to be brought, and the product of what lies there then. */
 static cudaError_t launch_rows(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                const struct gemm_args *args, cudaStream_t stream) {
-    struct simt_rows_args product = {.gemm = *args};
+    struct gemm_args product = *args;
     struct simt_rows_pass pass = simt_rows_place(&product, a, b, args->partial);
-    const unsigned units = product.units * (unsigned)pass.chunks; /* none without k */
-    const unsigned sms = args->ctas > v->ctas_per_sm ? (unsigned)(args->ctas / v->ctas_per_sm) : 1;
+    const unsigned units = (unsigned)(pass.a.units + pass.b.units) * (unsigned)pass.chunks; /* none without k */
+    const dim3 grid = {simt_ctas(v, &product), 1, 1};
     cudaError_t error = cudaSuccess;
-    if (units) {
-        error = cudaMemsetAsync(pass.there, 0, (size_t)simt_rows_counts_bytes(args->k), stream);
-        if (error != cudaSuccess) cudaGetLastError();
-    }
-    if (error == cudaSuccess && units)
-        error = launch((const void *)simt_rows, (dim3){units < sms ? units : sms, 1, 1}, SIMT_ROWS_THREADS, 0, &pass,
-                       stream);
-    if (error == cudaSuccess) error = launch_beside(v, a, b, &product, units > 0, stream);
-    if (error == cudaSuccess) error = launch_shares(v, &product.gemm, stream);
-    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product.gemm, stream) : error;
+    if (units) error = launch((const void *)simt_rows, (dim3){units, 1, 1}, SIMT_ROWS_THREADS, 0, &pass, stream);
+    if (error == cudaSuccess)
+        error = launch_early(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), units > 0,
+                             &product, stream);
+    if (error == cudaSuccess && product.shared_tiles)
+        error = launch_early(shares_kernels[index_of(v)], shares_grid(v, &product), SHARES_FLOATS / 4, 0, true,
+                             &product, stream);
+    return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product, stream) : error;
 }
 
 /* A look at the operands, the product by what was seen, and the sum of a split. Of scratch the notes come first. */

@@ -21,6 +21,17 @@ DEVICE void grid_launch_next(void) {
 #endif
 }
 
+/* threadIdx.x, asked for anew wherever it is used: no register keeps it, or what follows from it. */
+DEVICE int thread_again(void) {
+#ifdef FASTGEMM_SIM
+    return (int)threadIdx.x;
+#else
+    int x;
+    asm volatile("mov.u32 %0, %tid.x;" : "=r"(x));
+    return x;
+#endif
+}
+
 /* What is written by who releases what is read here, is seen. */
 DEVICE uint32_t ld_acquire(const uint32_t *global) {
 #ifdef FASTGEMM_SIM

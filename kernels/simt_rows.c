@@ -20,16 +20,12 @@ static int64_t floats_of(const struct simt_operand *o, int64_t k) {
 }
 
 static double units_of(const struct simt_operand *o, int64_t k) {
-    return ((double)o->rows / SIMT_ROWS_UNIT + 1) * ((double)k / SIMT_ROWS_K + 1) * (double)o->matrices;
-}
-
-int64_t simt_rows_counts_bytes(int64_t k) {
-    return round_up((k + SIMT_ROWS_K - 1) / SIMT_ROWS_K * (int64_t)sizeof(unsigned), ALIGN * 4);
+    return ((double)o->rows / SIMT_ROWS_UNIT + 1) * ((double)k / SIMT_ROWS_UNIT + 1) * (double)o->matrices;
 }
 
 int64_t simt_rows_bytes(struct simt_operand a, struct simt_operand b, int64_t k) {
     if (units_of(&a, k) + units_of(&b, k) > MOST_UNITS || a.rows > MOST_ROWS || b.rows > MOST_ROWS) return INT64_MAX;
-    return simt_rows_counts_bytes(k) + (floats_of(&a, k) + floats_of(&b, k)) * (int64_t)sizeof(float);
+    return (floats_of(&a, k) + floats_of(&b, k)) * (int64_t)sizeof(float);
 }
 
 /* One operand, which is then found at `to`. Returns the end of it. */
@@ -52,20 +48,17 @@ static float *place(struct simt_rows *o, int k, const float **from, const float 
     return to + matrices * o->to_stride;
 }
 
-struct simt_rows_pass simt_rows_place(struct simt_rows_args *product, enum gemm_loader a, enum gemm_loader b,
+struct simt_rows_pass simt_rows_place(struct gemm_args *product, enum gemm_loader a, enum gemm_loader b,
                                       void *scratch) {
-    struct gemm_args *p = &product->gemm;
+    struct gemm_args *p = product;
     struct simt_rows_pass pass = {.a = {.rows = p->m, .along_k = a == LOAD_K4},
                                   .b = {.rows = p->n, .along_k = b == LOAD_K4},
                                   .k = p->k,
-                                  .chunks = (p->k + SIMT_ROWS_K - 1) / SIMT_ROWS_K,
-                                  .there = scratch};
-    float *end = (float *)((char *)scratch + simt_rows_counts_bytes(p->k));
+                                  .chunks = (p->k + SIMT_ROWS_UNIT - 1) / SIMT_ROWS_UNIT};
+    float *end = scratch;
     if (!stays(a)) end = place(&pass.a, p->k, &p->a, &p->a_list, &p->lda, &p->stride_a, p->batch, end);
     if (!stays(b)) end = place(&pass.b, p->k, &p->b, &p->b_list, &p->ldb, &p->stride_b, p->batch, end);
     p->partial = p->splits > 1 ? end : NULL;
     p->shares = p->shared_tiles ? end : NULL;
-    product->there = pass.there;
-    product->units = (unsigned)(pass.a.units + pass.b.units);
     return pass;
 }

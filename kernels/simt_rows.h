@@ -3,9 +3,7 @@
  * and the product kernel agree on. Plain C.
  *
  * The main loop is fastest where both operands lie along m and n, each row from 16 bytes on. An operand that does not
- * is copied into scratch so, turned round or shifted, while the product runs: the pass has a small CTA beside those of
- * the product on each SM, goes through both operands along K, and counts for each chunk of K what is there. The
- * product copies no k tile before its chunk is complete.
+ * is copied into scratch so, turned round or shifted, by a pass before the product.
  */
 #ifndef FASTGEMM_SIMT_ROWS_H
 #define FASTGEMM_SIMT_ROWS_H
@@ -16,10 +14,9 @@
 #include "variants.h"
 
 enum {
-    SIMT_ROWS_UNIT = 32, /* rows of an operand that a warp of the pass brings at a time */
-    SIMT_ROWS_K = 64,    /* and k: a chunk */
-    SIMT_ROWS_THREADS = 128,
-    SIMT_ROWS_REGISTERS = 64 /* what two CTAs of the product leave of an SM's */
+    SIMT_ROWS_UNIT = 64, /* side of the square of an operand that a CTA of the pass brings */
+    SIMT_ROWS_THREADS = 256,
+    SIMT_ROWS_SHARES_QUADS = 4 /* of a thread that adds what CTAs left of a shared tile */
 };
 
 /* One operand on its way; no units: it stays where it is. */
@@ -29,20 +26,12 @@ struct simt_rows {
     float *to;
     int64_t ld, stride, to_ld, to_stride;
     int rows, along_k;
-    int row_units, units; /* units: of one chunk of all matrices */
+    int row_units, units; /* squares side by side, of one matrix and of all */
 };
 
 struct simt_rows_pass {
     struct simt_rows a, b;
-    int k, chunks;
-    unsigned *there; /* units of each chunk that have been brought */
-};
-
-/* The product's own struct: of operands that a pass brings. */
-struct simt_rows_args {
-    struct gemm_args gemm;
-    const unsigned *there;
-    unsigned units; /* of a chunk */
+    int k, chunks; /* squares along K */
 };
 
 /* How a product's operand lies. `matrices`: those that differ. */
@@ -54,14 +43,10 @@ struct simt_operand {
 /* Bytes of scratch for both operands; INT64_MAX where the pass could not count its units. */
 int64_t simt_rows_bytes(struct simt_operand a, struct simt_operand b, int64_t k);
 
-/* Bytes of the counts, first in scratch, which are zero before the pass. */
-int64_t simt_rows_counts_bytes(int64_t k);
-
 /*
  * The pass for a product whose operands are to lie at `scratch`, and that product as its kernel takes it: partial sums,
  * or what CTAs leave of shared tiles, come after the operands.
  */
-struct simt_rows_pass simt_rows_place(struct simt_rows_args *product, enum gemm_loader a, enum gemm_loader b,
-                                      void *scratch);
+struct simt_rows_pass simt_rows_place(struct gemm_args *product, enum gemm_loader a, enum gemm_loader b, void *scratch);
 
 #endif

@@ -37,4 +37,3 @@ template <int BM, int BN, int BK, int TM, int TN> DEVICE void add_shares(const s
         add_shares<bm, bn, bk, tm, tn>(args);                                                                          \
     }
 GEMM_SIMT_VARIANTS(VARIANT)
-GEMM_SIMT_ROWS_VARIANTS(VARIANT)

@@ -16,7 +16,7 @@ int gemm_variant_takes(const struct gemm_variant *v, enum gemm_loader a, enum ge
 #define PAIR(unused, suffix, load_a, load_b) || (a == (load_a) && b == (load_b))
     if (v->family == FAMILY_STREAM) return 0 GEMM_STREAM_PAIRS(PAIR, unused);
     if (v->family == FAMILY_TF32_BATCH) return a != LOAD_K4;
-    const int any = (v->bm & (v->bm - 1)) == 0 || gemm_variant_fitted(v);
+    const int any = (v->bm & (v->bm - 1)) == 0 || gemm_variant_fitted(v) || v->family == FAMILY_SIMT_ROWS;
     return any GEMM_FEW_LOADER_PAIRS(PAIR, unused);
 #undef PAIR
 }
@@ -49,6 +49,11 @@ static int simt_floats(const struct gemm_variant *v, enum gemm_loader a, enum ge
     if (!gemm_variant_fitted(v)) return (stages > added ? stages : added) + strips + GEMM_SIMT_NOTES;
     stages += offset_floats(v, v->bm, a) + offset_floats(v, v->bn, b);
     return (stages > added + strips ? stages : added + strips) + GEMM_SIMT_NOTES;
+}
+
+/* sgemm_simt_rows.cu: stages, a strip per warp that stores, notes. */
+static int rows_floats(const struct gemm_variant *v) {
+    return v->stages * v->bk * (v->bm + v->bn) + v->threads * GEMM_SIMT_ROWS_STRIP_LD + GEMM_SIMT_ROWS_NOTES;
 }
 
 /* sgemm_stream.cuh: columns of B twice, and each warp's rows of A in stages and its strip. */
@@ -89,7 +94,7 @@ int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, 
     if (v->family == FAMILY_STREAM) return stream_floats(v, b) * 4;
     if (v->family == FAMILY_SKINNY) return skinny_floats(v, a, b) * 4;
     if (v->family == FAMILY_SIMT) return simt_floats(v, a, b, stages) * 4;
-    if (v->family == FAMILY_SIMT_ROWS) return simt_floats(v, a, b, v->stages * v->bk * (v->bm + v->bn)) * 4;
+    if (v->family == FAMILY_SIMT_ROWS) return rows_floats(v) * 4;
     if (v->family == FAMILY_TF32_BATCH) return batch_floats(v, a, b) * 4;
     if (v->family == FAMILY_TF32_PACKED) stages = v->stages * v->bk * (v->bm + v->bn);
     if (v->family == FAMILY_FP16X1_MMA) stages = v->stages * v->bk / 2 * (v->bm + v->bn);

@@ -37,7 +37,7 @@
 
 /* One kernel for each of these, whatever the loaders: a pass brings any layout to rows along m or n (simt_rows.h). */
 #define GEMM_SIMT_ROWS_VARIANTS(VARIANT)                                                                               \
-    VARIANT(sgemm_simt_rows_128x128x8, SIMT_ROWS, IEEE, 90, 128, 128, 8, 8, 16, 4, 128, 2, 0)
+    VARIANT(sgemm_simt_rows_192x128x16, SIMT_ROWS, IEEE, 90, 192, 128, 16, 12, 16, 3, 128, 2, 0)
 
 /* All of K, up to bk, in shared memory, and persistent CTAs; stages: of the rows of A that a warp works on. */
 #define GEMM_STREAM_VARIANTS(VARIANT)                                                                                  \
@@ -118,7 +118,7 @@
 
 /*
  *   SIMT    fp32 FFMA
- *   SIMT_ROWS  the same, of operands that a pass brings to rows along m or n meanwhile
+ *   SIMT_ROWS  the same, of operands that a pass brings to rows along m or n first
  *   STREAM  fp32 FFMA for a small K, which stays in shared memory
  *   SKINNY  fp32 FFMA for a short side of C, by warps that each have k of their own
  *   FP16X3  three products of fp16 planes where the operands allow it, else as BF16X6: the device decides
@@ -273,6 +273,9 @@ static inline int gemm_variant_slices_store(const struct gemm_variant *v) {
 
 /* Floats of shared memory in which a SIMT CTA notes its pieces of work (sgemm_simt.cuh). */
 enum { GEMM_SIMT_NOTES = 64 };
+
+/* The same of sgemm_simt_rows.cu, and floats of a column in a warp's strip. */
+enum { GEMM_SIMT_ROWS_NOTES = 1744, GEMM_SIMT_ROWS_STRIP_LD = 52 };
 
 /* Floats from one column to the next where a warp turns its tile round (epilogue.cuh). */
 #define GEMM_STRIP_LD(tm) (((tm) % 4 ? (4 * (tm) + 31) / 32 * 32 : 4 * (tm)) + 16)

@@ -65,10 +65,10 @@ static const double FITTED_WARP = 2.0 / 3;      /* of one that the main loop kee
 static const double L2_BYTES_PER_S = 4.5e12;    /* partial sums mostly stay in L2 */
 static const double SHARE_BYTES_PER_S = 2.6e12; /* the same where all CTAs write theirs at once */
 static const double FFMA_UNHIDDEN = 0.02; /* of the shorter of arithmetic and memory, that the longer does not hide */
-static const double ROWS_S = 20e-6;       /* what a pass that brings operands costs the product beside it, */
-static const double ROWS_UNHIDDEN = 1;    /* and of its time as bytes have it */
-static const double ROWS_GAIN = 1.028, ROWS_GAIN_BOTH = 1.045; /* over kernels that turn an operand round, or both */
-static const double ROWS_GAIN_SINGLE = 1.05;                   /* or copy single floats */
+static const double ROWS_S = 4e-6, ROWS_BANDWIDTH = 0.88;        /* of a pass that brings operands, and of the chip's */
+static const double ROWS_RATE = 0.855, ROWS_RATE_SINGLE = 0.842; /* of the product behind it, where D is not aligned */
+/* What others lose where they turn an operand round, or both, and their rates do not say. */
+static const double ROWS_GAIN = 1.02, ROWS_GAIN_BOTH = 1.035;
 static const double SINGLE_COPIES = 0.95; /* of the rate, where an operand across K is copied by single floats */
 
 int64_t gemm_split_ld(const struct gemm_problem *p) {
@@ -245,6 +245,16 @@ static int skinny_ctas(const struct gemm_problem *p, const struct gemm_variant *
     return d->smem_per_sm / 2 > gemm_variant_shared_bytes(v, gemm_loader_a(p), gemm_loader_b(p)) ? 2 : 1;
 }
 
+/* Tiles at the edge of C, of fewer rows, take that much less time (simt_rows_works.cuh). */
+static double rows_efficiency(const struct gemm_problem *p, const struct gemm_variant *v) {
+    enum { GROUP = 64, FULL = 3, EDGE = 2 };
+    const int64_t groups = ceil_div(p->m, GROUP), all = ceil_div(p->m, v->bm) * FULL;
+    const int turned = (gemm_loader_a(p) == LOAD_K4) + (gemm_loader_b(p) == LOAD_K4);
+    const double rate = (p->m | p->ldd) % 4 ? ROWS_RATE_SINGLE : ROWS_RATE;
+    const double gain = turned == 2 ? ROWS_GAIN_BOTH : turned ? ROWS_GAIN : 1;
+    return rate * gain * (double)all / (double)(groups > EDGE ? groups : EDGE);
+}
+
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */
 static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
     if (v->family == FAMILY_TF32_MMA) return tf32_mma_efficiency(p, v, d);
@@ -259,6 +269,7 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (gemm_family_tf32_copied(v->family)) return tf32_wgmma_efficiency(p, v);
     if (v->family == FAMILY_STREAM) return v->threads < 256 ? 0.55 : 0.78;
     if (v->family == FAMILY_SKINNY) return skinny_efficiency(p, v, d);
+    if (v->family == FAMILY_SIMT_ROWS) return rows_efficiency(p, v);
     const int tile = v->tm * v->tn;
     const bool single = gemm_loader_a(p) == LOAD_MN4 || gemm_loader_b(p) == LOAD_MN4; /* copies */
     const bool both_along_k = gemm_loader_a(p) == LOAD_K4 && gemm_loader_b(p) == LOAD_K4;
@@ -267,7 +278,6 @@ static double efficiency(const struct gemm_problem *p, const struct gemm_variant
     if (gemm_variant_slices(v) > 1) return single ? 0.62 : both_along_k ? 0.76 : 0.85;
     double rate = tile >= 64 ? 0.80 : v->bn >= 64 ? 0.70 : 0.68;
     if (tile >= 128) rate = v->ctas_per_sm == 2 ? 0.83 : v->ctas_per_sm == 1 ? 0.82 : 0.815;
-    if (v->family == FAMILY_SIMT_ROWS) rate *= single ? ROWS_GAIN_SINGLE : both_along_k ? ROWS_GAIN_BOTH : ROWS_GAIN;
     /* Small tiles wait for shared memory: every row of such a copy is a write of its own there. */
     if (tile < 64 && both_along_k) rate *= v->bn >= 64 ? 0.90 : 0.78;
     return single ? rate * SINGLE_COPIES : rate;
@@ -284,7 +294,10 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
         return LAUNCH_S + 2 * (double)tf32_fragments_bytes(p) / (PACK_BANDWIDTH * d->dram_bytes_per_s);
     if (v->family == FAMILY_FP16X1_MMA) /* of fp16 half as many bytes are written, but all is read twice */
         return LOOKS_S + LAUNCH_S + 2.5 * (double)tf32_fragments_bytes(p) / (PACK_BANDWIDTH * d->dram_bytes_per_s);
-    if (v->family == FAMILY_SIMT_ROWS) return ROWS_S + ROWS_UNHIDDEN * 2 * (double)rows_bytes(p) / d->dram_bytes_per_s;
+    if (v->family == FAMILY_SIMT_ROWS) {
+        const double bytes = (double)rows_bytes(p);
+        return bytes > 0 ? ROWS_S + 2 * bytes / (ROWS_BANDWIDTH * d->dram_bytes_per_s) : 0;
+    }
     if (v->family == FAMILY_FUSED) return LAUNCH_S; /* the look at the notes, after the product */
     const bool looks = gemm_family_split_mma(v->family);
     if (!gemm_family_splits(v->family) && !looks) return 0;

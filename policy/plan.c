@@ -9,6 +9,7 @@
 enum {
     MAX_SPLIT = 1024,
     MAX_SPLIT_BATCH = 65535, /* a split needs all its matrices in one launch: one scratch, grid z */
+    ROWS_ROUTED_K = 1024,    /* least K for the FFMA kernel that operands may be brought for */
     MIN_SLICE_TILES = 8,     /* k tiles that make a slice worth its start and its partial sums */
     MIN_SLICE_PLANES = 4,    /* the same where tiles are 64 k long */
     MAX_TRIES = 16,          /* splits beyond the first that are costed for one variant */
@@ -171,8 +172,9 @@ static void consider_sharing(struct search *s, const struct gemm_limits *limits)
     /* In parts of equal length: two or more of each, and beside whole tiles, else it is a split. */
     const bool parts = !gemm_variant_persists(s->variant);
     if (parts && (shared == 0 || s->slots / shared < 2 || s->terms.ctas < s->slots)) return;
-    int64_t k_tiles = (int64_t)shared * s->k_tiles;
-    if (k_tiles < (int64_t)s->slots * MIN_SLICE_TILES || k_tiles > INT32_MAX) return;
+    /* Kernels count them in 32 bits, for groups of rows where tiles at the edge have fewer (simt_rows_works.cuh). */
+    const int64_t k_tiles = (int64_t)shared * s->k_tiles, groups = s->variant->family == FAMILY_SIMT_ROWS ? 3 : 1;
+    if (k_tiles < (int64_t)s->slots * MIN_SLICE_TILES || k_tiles > INT32_MAX / groups) return;
     if (scratch_to_share(&s->part, s->variant, s->slots) > room(s->variant, limits)) return;
     double cost = gemm_cost_of_sharing(&s->terms, s->slots, shared, parts);
     if (no_better(s, cost)) return;
@@ -246,11 +248,6 @@ static bool find_part(struct search *s, const struct gemm_problem *p, const stru
     return false;
 }
 
-/* Whether an operand lies otherwise than along m or n in whole quads. */
-static bool brings_rows(const struct gemm_problem *p) {
-    return gemm_loader_a(p) != LOAD_MN16 || gemm_loader_b(p) != LOAD_MN16;
-}
-
 /* Whether a variant may be chosen where the user forces none. */
 static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
     /* Where cuBLAS may use TF32, no fp32 kernel is a match for it. */
@@ -267,8 +264,9 @@ static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_proble
     if (gemm_variant_fitted(v) && gemm_profile_of(p) != PROFILE_huge_k) return false;
     /* Hopper has a faster form, and elsewhere no built-in entry speaks for it. */
     if (gemm_family_split_mma(v->family) && d->arch != 80) return false;
-    if (v->family == FAMILY_FP16X1_MMA && d->wgmma) return false;         /* as wgmma it is faster */
-    if (v->family == FAMILY_SIMT_ROWS) return d->wgmma && brings_rows(p); /* launches overlap in such a build alone */
+    if (v->family == FAMILY_FP16X1_MMA && d->wgmma) return false; /* as wgmma it is faster */
+    /* Launches overlap in such a build alone; a short K was not measured. */
+    if (v->family == FAMILY_SIMT_ROWS) return d->wgmma && p->k >= ROWS_ROUTED_K;
     return v->family != FAMILY_FUSED || p->k >= FUSED_ROUTED_K;
 }
 

@@ -35,7 +35,7 @@ class Kernel:
         return self.count("LDL") + self.count("STL")
 
     def main_loop(self):
-        """The smallest span of a backward branch with half of the math that any has (a kernel may have two)."""
+        """The smallest span of a backward branch with two fifths of the math that any has (a kernel may have two)."""
         spans, math = [], HMMA if self.on_tensor_cores() else FFMA
         for at, word in enumerate(self.code):
             if bits(word, 0, 12) != BRANCH:
@@ -48,7 +48,7 @@ class Kernel:
                 if weight:
                     spans.append((weight, span))
         most = max((weight for weight, _ in spans), default=0)
-        return min((span for weight, span in spans if 2 * weight >= most), key=len, default=self.code)
+        return min((span for weight, span in spans if 2.5 * weight >= most), key=len, default=self.code)
 
     def on_tensor_cores(self):
         return self.count("HMMA") > 0

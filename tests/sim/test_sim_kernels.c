@@ -122,25 +122,31 @@ static void test_split_k(void **state) {
     try_everywhere((struct sim_product){.m = 34, .n = 17, .k = 101, .batch = 2, .splits = 4, .alpha = 2, .beta = 1});
 }
 
-/* Stream-K: five tiles or so, three CTAs; a short k tile, one k tile for all, an edge, a batch, an epilogue. */
+/*
+ * Stream-K: four or five tiles to a column, three CTAs; a short k tile, one k tile for all, an edge of few rows, of two
+ * thirds of a tile, none, a batch, an epilogue.
+ */
 static void test_shared_tiles(void **state) {
     (void)state;
     static const int ks[] = {8, 32, 35, 67, 130};
     for (int v = 0; v < VARIANT_COUNT; v++)
         for (size_t i = 0; i < sizeof ks / sizeof *ks && gemm_variant_persists(&gemm_variants[v]); i++) {
+            const int bm = gemm_variants[v].bm, bn = gemm_variants[v].bn;
             struct sim_product p = {.load_a = i % 2 ? LOAD_MN4 : LOAD_K4,
                                     .load_b = i == 3 ? LOAD_MN4 : LOAD_K4,
-                                    .m = 2 * gemm_variants[v].bm + 5,
-                                    .n = gemm_variants[v].bn / 2 + 3,
+                                    .m = i == 1   ? 4 * bm
+                                         : i >= 3 ? 3 * bm + 5
+                                                  : 4 * bm + 2 * bm / 3 - 6,
+                                    .n = bn / 2 + 3,
                                     .k = ks[i],
-                                    .batch = i == 2   ? 3
-                                             : i == 4 ? 1
-                                                      : 2,
+                                    .batch = i == 2 || i == 4 ? 1 : 2,
                                     .shared = 1,
                                     .alpha = 2,
                                     .beta = i == 1 ? 0.5f : 0};
-            if (i == 4) p.n += gemm_variants[v].bn;
+            if (i == 4) p.n += bn;
             if (i == 4) p.bias = 1, p.activation = ACTIVATION_relu;
+            assert_int_not_equal((p.m + bm - 1) / bm * ((p.n + bn - 1) / bn) * p.batch % 3,
+                                 0); /* else none is shared */
             assert_int_equal(sim_product_try(p, &gemm_variants[v]), 0);
         }
 }

@@ -45,7 +45,7 @@ static void ieee_rules_them_out(void **state) {
     assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->contract, CONTRACT_IEEE);
 }
 
-/* FFMA operands along K go through scratch, beside the product, where there is room; others stay where they are. */
+/* FFMA operands along K go through scratch, before the product, where there is room; others stay where they are. */
 static void rows_are_brought_for_ieee(void **state) {
     (void)state;
     struct gemm_problem p = cube(4096);
@@ -56,7 +56,8 @@ static void rows_are_brought_for_ieee(void **state) {
     assert_int_equal(plan_on_hopper(p, 32 * MIB).variant->family, FAMILY_SIMT);
     p.op_a = GEMM_OP_N;
     p.op_b = GEMM_OP_T;
-    assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT);
+    assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT_ROWS);
+    assert_true(plan_on_hopper(p, 256 * MIB).scratch_bytes < 4 * 4096 * 4096);
     p = cube(2048); /* over before it pays */
     p.contract = CONTRACT_IEEE;
     assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT);

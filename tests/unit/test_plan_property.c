@@ -206,9 +206,9 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
     wide bytes = 0, strips = 0;
     const int slices = v->threads * v->tm * v->tn / (v->bm * v->bn);
     switch (v->family) {
-    case FAMILY_SIMT_ROWS: /* both along m and n by then */
-        a = b = LOAD_MN16; /* fall through */
-    case FAMILY_SIMT:      /* strips beside the stages, as CTAs stay; slices are added where the stages were; notes */
+    case FAMILY_SIMT_ROWS: /* stages; 32 padded columns for each warp; what is noted of pieces and copies */
+        return ((wide)v->stages * v->bk * (v->bm + v->bn) + v->threads / 32 * 32 * (v->bm / 4 + 4) + 1744) * 4;
+    case FAMILY_SIMT: /* strips beside the stages, as CTAs stay; slices are added where the stages were; notes */
         if (v->tm % 4 || v->tn % 4) return fitted_bytes(v, a, b);
         bytes = (wide)v->stages * v->bk * (row_of_tile(v->bm, a) + row_of_tile(v->bn, b)) * 4;
         if (slices > 1 && v->tn == 16) { /* all but a slice's own sums, where the stages and then the strips are */
@@ -273,11 +273,11 @@ static bool units_too_many(int64_t rows, const struct gemm_problem *p, int64_t s
     return ((double)rows / 128 + 1) * ((double)p->k / 32 + 1) * matrices > 0x1p29;
 }
 
-/* Another goes through both operands by 32 rows of 64 k. */
+/* Another goes through both operands by squares of 64 by 64. */
 static bool rows_too_many(const struct gemm_problem *p) {
     const double all_a = p->stride_a || p->pointer_array ? (double)p->batch : 1;
     const double all_b = p->stride_b || p->pointer_array ? (double)p->batch : 1;
-    const double rows = ((double)p->m / 32 + 1) * all_a + ((double)p->n / 32 + 1) * all_b;
+    const double rows = ((double)p->m / 64 + 1) * all_a + ((double)p->n / 64 + 1) * all_b;
     return rows * ((double)p->k / 64 + 1) > 0x1p29 || p->m > 1 << 26 || p->n > 1 << 26;
 }
 
@@ -297,7 +297,8 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     if ((v->family == FAMILY_STREAM || v->family == FAMILY_TF32_OUTER) && p->k > v->bk) return "all of k in one tile";
     if (v->family == FAMILY_STREAM && p->ldd % 4) return "16-byte stores";
     if (v->family == FAMILY_STREAM && (a == LOAD_MN4 || b == LOAD_MN4)) return "loaders";
-    if (v->bm == 192 && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4))) return "few loaders";
+    if (v->bm == 192 && v->family == FAMILY_SIMT && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4)))
+        return "few loaders";
     if (v->family == FAMILY_TF32_BATCH && a == LOAD_K4) return "A along k";
     if (v->contract > p->contract) return "contract";
     if ((wide)p->m + v->bm > INT32_MAX || (wide)p->n + v->bn > INT32_MAX) return "rows or columns in 32 bits";
@@ -330,9 +331,8 @@ static wide operand_bytes(const struct gemm_variant *v, const struct gemm_proble
     if (v->family == FAMILY_FP16X3_MMA || v->family == FAMILY_BF16X6_MMA)
         return split_looks_bytes((int)p->m, (int)p->n, (int)p->k, (int)p->batch);
     if (v->family == FAMILY_FUSED) return 2 * 256 * 32 + 256; /* notes of 256 CTAs on both sides, and a word */
-    if (v->family == FAMILY_SIMT_ROWS) { /* rows padded to 32, after a count for every 64 k, padded to 128 bytes */
+    if (v->family == FAMILY_SIMT_ROWS) {                      /* rows padded to 32 */
         const bool all_a = p->stride_a || p->pointer_array, all_b = p->stride_b || p->pointer_array;
-        bytes = up(up(p->k, 64), 32) * 128;
         if (loader_a(p) != LOAD_MN16) bytes += up(p->m, 32) * 32 * p->k * (all_a ? p->batch : 1) * 4;
         if (loader_b(p) != LOAD_MN16) bytes += up(p->n, 32) * 32 * p->k * (all_b ? p->batch : 1) * 4;
         return bytes;
@@ -383,7 +383,9 @@ static const char *objection_to_split(const struct gemm_plan *plan, const struct
         const bool simt = v->family == FAMILY_SIMT_ROWS ||
                           (v->family == FAMILY_SIMT && v->threads == v->bm * v->bn / (v->tm * v->tn));
         if (!simt && v->family != FAMILY_TF32_WGMMA && v->family != FAMILY_FP16X1) return "who shares";
-        if (split != 1 || tiles > INT32_MAX || plan->shared_tiles * k_tiles > INT32_MAX) return "what is shared";
+        const int groups = v->family == FAMILY_SIMT_ROWS ? 3 : 1;
+        if (split != 1 || tiles > INT32_MAX || plan->shared_tiles * k_tiles * groups > INT32_MAX)
+            return "what is shared";
         /* A share is of two tiles at most, and no tile has shares without k. */
         if (plan->shared_tiles >= plan->ctas || plan->shared_tiles * k_tiles < plan->ctas) return "how it is shared";
         if ((tiles - plan->shared_tiles) % plan->ctas) return "whole rounds";
