@@ -25,14 +25,18 @@ static cublasHandle_t new_handle(void) {
 }
 
 /* Forwarded, after questions to cuBLAS or without. */
-static void check_forwarded(const struct door_call *call, int asked) {
+static void check_forwarded_by(const struct door *door, const struct door_call *call, int asked) {
     fgsim_reset();
     fgsim_cublas_reset();
     const uint64_t before = fgsim_cublas_settings_read();
-    assert_int_equal(doors[0].call(doors[0].linked, call), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(door->call(door->linked, call), CUBLAS_STATUS_SUCCESS);
     assert_int_equal(fgsim_cublas_settings_read() > before, asked);
     assert_int_equal(fgsim_cublas_calls(NULL, 0), 1);
     assert_int_equal(fgsim_launches("sgemm_"), 0);
+}
+
+static void check_forwarded(const struct door_call *call, int asked) {
+    check_forwarded_by(&doors[0], call, asked);
 }
 
 static void check_ours(const struct door_call *call) {
@@ -63,6 +67,25 @@ static void test_forwarded_at_once(void **state) {
     }
     call.handle = new_handle(); /* the same device: what holds for one handle holds for the other */
     check_forwarded(&call, NOT_ASKED);
+    assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);
+    release(&call);
+}
+
+/* Matrices that lie otherwise are another product. */
+static void test_strides_of_a_batch(void **state) {
+    (void)state;
+    const struct door *door = doors;
+    while (!door->batch || door->pointers) door++;
+    struct door_call call = product_of(new_handle(), SQUARE, SQUARE, SQUARE);
+    int64_t *const strides[] = {&call.stride_a, &call.stride_b, &call.stride_c};
+    check_forwarded_by(door, &call, ASKED);
+    check_forwarded_by(door, &call, NOT_ASKED);
+    for (int i = 0; i < 3; i++) {
+        *strides[i] -= 4; /* those of C then overlap, which cuBLAS does not look at */
+        check_forwarded_by(door, &call, ASKED);
+        check_forwarded_by(door, &call, NOT_ASKED);
+        *strides[i] += 4;
+    }
     assert_int_equal(cublasDestroy_v2(call.handle), CUBLAS_STATUS_SUCCESS);
     release(&call);
 }
@@ -215,6 +238,7 @@ static void test_lt_tuned(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forwarded_at_once),
+        cmocka_unit_test(test_strides_of_a_batch),
         cmocka_unit_test(test_math_mode),
         cmocka_unit_test(test_others_are_looked_at),
         cmocka_unit_test(test_lt),
