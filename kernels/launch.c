@@ -41,6 +41,7 @@ GEMM_STREAM_VARIANTS(STREAM_PAIRS)
 GEMM_SKINNY_VARIANTS(UNALIGNED_PAIRS)
 GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
 GEMM_TF32_BATCH_VARIANTS(A_ALONG_M_PAIRS)
+GEMM_TF32_KEPT_VARIANTS(A_ALONG_M_PAIRS)
 GEMM_UNALIGNED_PAIRS(DECLARE, sgemm_split_mma_128x128x16)
 #define PACKED(name, ...) extern void name(void);
 GEMM_SIMT_ROWS_VARIANTS(PACKED)
@@ -67,8 +68,9 @@ static const void *const kernels[VARIANT_COUNT][LOADER_COUNT][LOADER_COUNT] = {
     GEMM_SIMT_VARIANTS(ALL_PAIRS) GEMM_SLICED_VARIANTS(ALL_PAIRS) GEMM_SIMT_FEW_VARIANTS(FEW_PAIRS)
         GEMM_SIMT_FITTED_VARIANTS(ALL_PAIRS) GEMM_STREAM_VARIANTS(STREAM_PAIRS) GEMM_SIMT_ROWS_VARIANTS(PACKED)
             GEMM_SKINNY_VARIANTS(UNALIGNED_PAIRS) GEMM_TF32_MMA_VARIANTS(ALL_PAIRS)
-                GEMM_TF32_BATCH_VARIANTS(A_ALONG_M_PAIRS) GEMM_TF32_PACKED_VARIANTS(PACKED)
-                    GEMM_FP16X1_MMA_VARIANTS(PACKED) GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
+                GEMM_TF32_BATCH_VARIANTS(A_ALONG_M_PAIRS) GEMM_TF32_KEPT_VARIANTS(A_ALONG_M_PAIRS)
+                    GEMM_TF32_PACKED_VARIANTS(PACKED) GEMM_FP16X1_MMA_VARIANTS(PACKED)
+                        GEMM_SPLIT_MMA_VARIANTS(SPLIT_MMA)
 #undef ALL_PAIRS
 #undef FEW_PAIRS
 #undef STREAM_PAIRS
@@ -102,8 +104,8 @@ static int index_of(const struct gemm_variant *variant) {
 }
 
 static const void *kernel_of(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
-    const bool any = gemm_family_split_mma(v->family) || v->family == FAMILY_SKINNY ||
-                     v->family == FAMILY_TF32_BATCH; /* alignment */
+    const bool any = gemm_family_split_mma(v->family) || v->family == FAMILY_SKINNY || v->family == FAMILY_TF32_BATCH ||
+                     v->family == FAMILY_TF32_KEPT; /* alignment */
     if (gemm_family_packed(v->family) || v->family == FAMILY_SIMT_ROWS) return kernels[index_of(v)][0][0];
     return kernels[index_of(v)][any && a == LOAD_MN16 ? LOAD_MN4 : a][any && b == LOAD_MN16 ? LOAD_MN4 : b];
 }
@@ -330,6 +332,24 @@ static cudaError_t launch_fp16x1_mma(const struct gemm_variant *v, enum gemm_loa
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(&all.product, stream) : error;
 }
 
+static cudaError_t count_sms(int *sms) {
+    int device = 0;
+    cudaError_t error = driver_current_device(&device);
+    return error == cudaSuccess ? cudaDeviceGetAttribute(sms, cudaDevAttrMultiProcessorCount, device) : error;
+}
+
+/* For each row of tiles a CTA, or as many as keep all SMs busy: each reads A. */
+static cudaError_t launch_kept(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
+                               struct gemm_args *args, cudaStream_t stream) {
+    int sms = args->ctas;
+    cudaError_t error = sms > 0 ? cudaSuccess : count_sms(&sms);
+    if (error != cudaSuccess) return error;
+    const int busy = sms / (args->tiles_m * args->batch), sharing = busy < 1 ? 1 : busy;
+    const unsigned columns = (unsigned)(sharing < args->tiles_n ? sharing : args->tiles_n);
+    const dim3 grid = {(unsigned)args->tiles_m * columns, 1, (unsigned)args->batch};
+    return launch_early(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), true, args, stream);
+}
+
 static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                   struct gemm_args *args, cudaStream_t stream) {
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
@@ -337,6 +357,7 @@ static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader
     if (v->family == FAMILY_TF32_PACKED) return launch_packed(v, a, b, args, stream);
     if (v->family == FAMILY_FP16X1_MMA) return launch_fp16x1_mma(v, a, b, args, stream);
     if (v->family == FAMILY_SIMT_ROWS) return launch_rows(v, a, b, args, stream);
+    if (v->family == FAMILY_TF32_KEPT) return launch_kept(v, a, b, args, stream);
     cudaError_t error = v->family == FAMILY_SIMT ? launch_simt(v, a, b, args, stream)
                                                  : launch(kernel_of(v, a, b), grid, v->threads,
                                                           gemm_variant_shared_bytes(v, a, b), args, stream);
@@ -380,12 +401,9 @@ static cudaError_t launch_tf32(const struct gemm_variant *v, enum gemm_loader a,
 /* Persistent CTAs: as many as the SMs hold, or as there are tiles. */
 static cudaError_t launch_stream(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                  struct gemm_args *args, cudaStream_t stream) {
-    int device = 0, sms = args->ctas;
+    int sms = args->ctas;
     cudaError_t error = gemm_launch_prepare(v, a, b);
-    if (error == cudaSuccess && sms <= 0) {
-        error = driver_current_device(&device);
-        if (error == cudaSuccess) error = cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device);
-    }
+    if (error == cudaSuccess && sms <= 0) error = count_sms(&sms);
     if (error != cudaSuccess) return error;
     int64_t tiles = (int64_t)args->tiles_m * args->tiles_n * args->batch, room = (int64_t)sms * v->ctas_per_sm;
     dim3 grid = {(unsigned)(tiles < room ? tiles : room), 1, 1};

@@ -60,6 +60,10 @@ DEVICE void store_global_16(float *to, float4 value, bool past_l2) {
     *(float4 *)to = value;
 }
 
+DEVICE void store_global_4(float *to, float value, bool yes) {
+    if (yes) *to = value;
+}
+
 DEVICE uint32_t kept(uint32_t x) {
     return x;
 }
@@ -130,6 +134,13 @@ DEVICE void store_global_16(float *to, float4 value, bool past_l2) {
     asm volatile("{ .reg .pred p; setp.ne.b32 p, %5, 0; @p st.global.cs.v4.f32 [%0], {%1, %2, %3, %4}; "
                  "@!p st.global.v4.f32 [%0], {%1, %2, %3, %4}; }" ::"l"(to),
                  "f"(value.x), "f"(value.y), "f"(value.z), "f"(value.w), "r"((int)past_l2)
+                 : "memory");
+}
+
+/* Where `yes`: predicated, as branches would cost more than the stores. */
+DEVICE void store_global_4(float *to, float value, bool yes) {
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %2, 0; @p st.global.f32 [%0], %1; }" ::"l"(to), "f"(value),
+                 "r"((int)yes)
                  : "memory");
 }
 

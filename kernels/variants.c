@@ -15,7 +15,7 @@ const struct gemm_variant gemm_variants[VARIANT_COUNT] = {
 int gemm_variant_takes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
 #define PAIR(unused, suffix, load_a, load_b) || (a == (load_a) && b == (load_b))
     if (v->family == FAMILY_STREAM) return 0 GEMM_STREAM_PAIRS(PAIR, unused);
-    if (v->family == FAMILY_TF32_BATCH) return a != LOAD_K4;
+    if (v->family == FAMILY_TF32_BATCH || v->family == FAMILY_TF32_KEPT) return a != LOAD_K4;
     const int any = (v->bm & (v->bm - 1)) == 0 || gemm_variant_fitted(v) || v->family == FAMILY_SIMT_ROWS;
     return any GEMM_FEW_LOADER_PAIRS(PAIR, unused);
 #undef PAIR
@@ -85,6 +85,12 @@ static int batch_floats(const struct gemm_variant *v, enum gemm_loader a, enum g
     return v->stages * stage > results ? v->stages * stage : results;
 }
 
+/* sgemm_tf32_kept.cuh: barriers, both tiles, rows with room for a phase, and a strip of eight columns per warp. */
+static int kept_floats(const struct gemm_variant *v, enum gemm_loader b) {
+    const int tile_b = b == LOAD_K4 ? v->bn * (v->bk + 3) : v->bk * (v->bn + v->bn / 64 * 4), strip_ld = 80;
+    return 32 + v->bk * (v->bm + 4) + tile_b + v->threads / 32 * 8 * strip_ld;
+}
+
 int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b) {
     if (gemm_family_splits(v->family)) return SPLIT_SHARED_BYTES;
     if (v->family == FAMILY_FUSED) return FUSED_SHARED_BYTES;
@@ -96,6 +102,7 @@ int gemm_variant_shared_bytes(const struct gemm_variant *v, enum gemm_loader a, 
     if (v->family == FAMILY_SIMT) return simt_floats(v, a, b, stages) * 4;
     if (v->family == FAMILY_SIMT_ROWS) return rows_floats(v) * 4;
     if (v->family == FAMILY_TF32_BATCH) return batch_floats(v, a, b) * 4;
+    if (v->family == FAMILY_TF32_KEPT) return kept_floats(v, b) * 4;
     if (v->family == FAMILY_TF32_PACKED) stages = v->stages * v->bk * (v->bm + v->bn);
     if (v->family == FAMILY_FP16X1_MMA) stages = v->stages * v->bk / 2 * (v->bm + v->bn);
     const int mma_stages = v->stages * (mma_tile_floats(v->bm, v->bk, a, 4) + mma_tile_floats(v->bn, v->bk, b, 8));

@@ -63,6 +63,10 @@
     VARIANT(sgemm_tf32_batch_136x128x16, TF32_BATCH, TF32, 90, 136, 128, 16, 16, 4, 3, 256, 2, 0)                      \
     VARIANT(sgemm_tf32_batch_136x64x16, TF32_BATCH, TF32, 80, 136, 64, 16, 16, 4, 3, 128, 2, 0)
 
+/* The same with tiles of all of K, up to bk, in shared memory, of which a CTA keeps that of A (sgemm_tf32_kept.cuh). */
+#define GEMM_TF32_KEPT_VARIANTS(VARIANT)                                                                               \
+    VARIANT(sgemm_tf32_kept_264x128x129, TF32_KEPT, TF32, 90, 264, 128, 129, 16, 8, 1, 256, 1, 1)
+
 /* One kernel for each of these, whatever the loaders: a pass before it packs any layout (tf32_fragments.h). */
 #define GEMM_TF32_PACKED_VARIANTS(VARIANT)                                                                             \
     VARIANT(sgemm_tf32_packed_128x256x32, TF32_PACKED, TF32, 90, 128, 256, 32, 16, 8, 4, 256, 1, 1)                    \
@@ -111,8 +115,8 @@
     GEMM_SIMT_ROWS_VARIANTS(VARIANT)                                                                                   \
     GEMM_STREAM_VARIANTS(VARIANT) GEMM_SKINNY_VARIANTS(VARIANT) GEMM_SPLIT_VARIANTS(VARIANT)                           \
     GEMM_SPLIT_MMA_VARIANTS(VARIANT) GEMM_FUSED_VARIANTS(VARIANT)                                                      \
-    GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_BATCH_VARIANTS(VARIANT) GEMM_TF32_PACKED_VARIANTS(VARIANT)               \
-    GEMM_FP16X1_MMA_VARIANTS(VARIANT)                                                                                  \
+    GEMM_TF32_MMA_VARIANTS(VARIANT) GEMM_TF32_BATCH_VARIANTS(VARIANT) GEMM_TF32_KEPT_VARIANTS(VARIANT)                 \
+    GEMM_TF32_PACKED_VARIANTS(VARIANT) GEMM_FP16X1_MMA_VARIANTS(VARIANT)                                               \
     GEMM_TF32_WGMMA_VARIANTS(VARIANT) GEMM_TF32_OUTER_VARIANTS(VARIANT)
 /* clang-format on */
 
@@ -128,6 +132,7 @@
  *   FUSED   three products of fp16 planes, scaled and split in shared memory; else, the device decides, bf16 or fp64
  *   TF32_MMA    TF32 tensor cores, by warps (mma.sync)
  *   TF32_BATCH  the same, for batches of small products of odd sizes
+ *   TF32_KEPT   the same, where a CTA keeps what it reads of A for all columns of B
  *   TF32_PACKED the same, of operands that a pass packs first
  *   FP16X1_MMA  fp16 tensor cores, by warps, of scaled operands that have TF32's 11 bits; else TF32: the device decides
  *   TF32_WGMMA  TF32 tensor cores, by warpgroups (wgmma)
@@ -146,6 +151,7 @@ enum gemm_family {
     FAMILY_FUSED,
     FAMILY_TF32_MMA,
     FAMILY_TF32_BATCH,
+    FAMILY_TF32_KEPT,
     FAMILY_TF32_PACKED,
     FAMILY_FP16X1_MMA,
     FAMILY_TF32_WGMMA,
@@ -237,7 +243,7 @@ static inline int gemm_family_wgmma(enum gemm_family family) {
 
 /* Whether it takes no longer a K than bk. */
 static inline int gemm_family_short_k(enum gemm_family family) {
-    return family == FAMILY_STREAM || family == FAMILY_TF32_OUTER;
+    return family == FAMILY_STREAM || family == FAMILY_TF32_OUTER || family == FAMILY_TF32_KEPT;
 }
 
 /* Whether a pass packs its operands into fragments, in scratch, for mma.sync. */
@@ -253,8 +259,8 @@ static inline int gemm_family_needs_scratch(enum gemm_family family) {
 /* Whether a batch may be given by arrays of pointers. */
 static inline int gemm_family_takes_pointers(enum gemm_family family) {
     return family == FAMILY_SIMT || family == FAMILY_SIMT_ROWS || family == FAMILY_SKINNY ||
-           family == FAMILY_TF32_MMA || family == FAMILY_TF32_BATCH || gemm_family_packed(family) ||
-           gemm_family_split_mma(family);
+           family == FAMILY_TF32_MMA || family == FAMILY_TF32_BATCH || family == FAMILY_TF32_KEPT ||
+           gemm_family_packed(family) || gemm_family_split_mma(family);
 }
 
 /*

@@ -50,6 +50,7 @@ static const double SPLIT_START_K_SINGLE = 600;  /* the same of split operands *
 static const double ONE_START_K = 350,
                     ONE_START_K_SINGLE = 600; /* of one product of planes: its loop is faster still */
 static const double TF32_MMA_START_K = 110;
+static const double TF32_KEPT_START_K = 218, TF32_KEPT_RATE = 3.5;           /* as measured on the H200 */
 static const double TF32_BATCH_START_K = 160, TF32_BATCH_START_K_TALL = 105; /* of tiles of 136, or 264 rows */
 static const double LOOKS_S = 8e-6; /* of the two kernels before a product that splits in registers */
 static const double FUSED_START_K = 120;
@@ -259,6 +260,7 @@ static double rows_efficiency(const struct gemm_problem *p, const struct gemm_va
 static double efficiency(const struct gemm_problem *p, const struct gemm_variant *v, const struct gemm_device *d) {
     if (v->family == FAMILY_TF32_MMA) return tf32_mma_efficiency(p, v, d);
     if (v->family == FAMILY_TF32_BATCH) return tf32_batch_efficiency(v, d);
+    if (v->family == FAMILY_TF32_KEPT) return TF32_KEPT_RATE;
     if (v->family == FAMILY_TF32_PACKED) return tf32_packed_efficiency(v, d);
     if (v->family == FAMILY_FP16X1_MMA) return 2 * tf32_packed_efficiency(v, d);
     if (gemm_family_split_mma(v->family)) return split_mma_efficiency(v, d);
@@ -316,6 +318,7 @@ static double passes(const struct gemm_problem *p, const struct gemm_device *d, 
 static double start_k(const struct gemm_problem *p, const struct gemm_variant *v) {
     if (v->family == FAMILY_STREAM || v->family == FAMILY_TF32_OUTER) return STREAM_START_K;
     if (v->family == FAMILY_SKINNY) return SKINNY_START_K;
+    if (v->family == FAMILY_TF32_KEPT) return TF32_KEPT_START_K;
     if (v->family == FAMILY_TF32_BATCH) return v->bm > 136 ? TF32_BATCH_START_K_TALL : TF32_BATCH_START_K;
     if (v->family == FAMILY_TF32_MMA || gemm_family_packed(v->family) || gemm_family_split_mma(v->family))
         return TF32_MMA_START_K;

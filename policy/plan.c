@@ -248,11 +248,19 @@ static bool find_part(struct search *s, const struct gemm_problem *p, const stru
     return false;
 }
 
+/* Odd rows, which no bank conflict slows down, of matrices that fill its tiles and lie there as in memory. */
+static bool fills_kept(const struct gemm_problem *p, const struct gemm_variant *v) {
+    const bool odd = p->lda % 2 && p->ldb % 2 && p->op_b == GEMM_OP_N;
+    return p->batch > 1 && odd && p->m <= v->bm && 4 * p->m > 3 * v->bm && 4 * p->k > 3 * v->bk &&
+           4 * p->n > 3 * v->bn * ceil_div(p->n, v->bn) && p->lda <= v->bm + 4 && p->ldb <= v->bk + 3;
+}
+
 /* Whether a variant may be chosen where the user forces none. */
 static bool may_be_chosen(const struct gemm_variant *v, const struct gemm_problem *p, const struct gemm_device *d) {
     /* Where cuBLAS may use TF32, no fp32 kernel is a match for it. */
     if (p->cublas_tf32 && v->contract != CONTRACT_TF32) return false;
     if (v->family != FAMILY_TF32_BATCH && measured_tf32_small(p)) return false;
+    if (v->family == FAMILY_TF32_KEPT && !fills_kept(p, v)) return false;
     /* Sectors that two of its warps share leave the L2 cache before both have written: slow (measured). */
     if (v->family == FAMILY_STREAM && p->ldd % 8) return false;
     /* Persistent CTAs are as fast where less is written than caches hold, and where both operands lie across. */

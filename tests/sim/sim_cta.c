@@ -41,6 +41,10 @@ static void give_up_turn(enum sim_thread_state state) {
     fibre_yield(&self->fibre, &next->fibre);
 }
 
+void sim_give_turn(void) {
+    give_up_turn(THREAD_WAITING);
+}
+
 static void thread_entry(void) {
     sim_cta.launch->kernel->function((void *[]){sim_cta.launch->argument});
     sim_cta.self->state = THREAD_EXITED;
@@ -182,11 +186,16 @@ static void run_cta(unsigned x, unsigned y, unsigned z) {
     sim_cta.at_barrier = sim_cta.exited = 0;
     memset(sim_cta.waiting, 0, sizeof sim_cta.waiting);
     sim_shared_prepare(launch->shared_bytes);
+    sim_bulk_forget();
     place_threads(x, y, z);
     int slice = sim_order_by_warps() ? 32 : sim_cta.thread_count;
     while (sim_cta.exited < sim_cta.thread_count && !sim_cta.failed) {
         bool could = false;
-        for (int i = 0; i < sim_cta.thread_count && !could; i++) could = sim_cta.threads[i].state == THREAD_READY;
+        for (int i = 0; i < sim_cta.thread_count; i++) {
+            struct sim_thread *t = &sim_cta.threads[i];
+            if (t->state == THREAD_WAITING) t->state = THREAD_READY;
+            could = could || t->state == THREAD_READY;
+        }
         if (!could) return report_deadlock();
         for (int first = 0; first < sim_cta.thread_count; first += slice)
             run_ready(first, first + slice > sim_cta.thread_count ? sim_cta.thread_count - first : slice);

@@ -29,7 +29,7 @@ struct sim_copies {
 
 enum { SIM_WARP_WORDS = 3 }; /* an mma.sync brings most: four words of 32 bits of A and two of B */
 
-enum sim_thread_state { THREAD_READY, THREAD_AT_BARRIER, THREAD_IN_WARP, THREAD_EXITED };
+enum sim_thread_state { THREAD_READY, THREAD_WAITING, THREAD_AT_BARRIER, THREAD_IN_WARP, THREAD_EXITED };
 
 struct sim_thread {
     struct sim_position position; /* first: sim_self() gives its address */
@@ -72,6 +72,12 @@ bool sim_shared_prepare(size_t bytes);
 bool sim_shared_sound(void);
 bool sim_shared_holds(const void *address, size_t bytes);
 void sim_copies_forget(struct sim_copies *copies);
+
+/* sim_bulk.c: those of the copy engine. */
+void sim_bulk_forget(void);
+
+/* Lets the others run: this thread has something to wait for. */
+void sim_give_turn(void);
 
 /* sim_banks.c: what threads touch of shared memory, while a test wants to know. */
 extern int sim_watching_banks;

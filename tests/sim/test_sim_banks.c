@@ -87,7 +87,7 @@ static void run(const struct gemm_variant *v, enum gemm_loader a, enum gemm_load
                             .load_b = b,
                             .m = v->bm,
                             .n = v->bn,
-                            .k = v->family == FAMILY_STREAM ? v->bk : 4 * v->bk,
+                            .k = gemm_family_short_k(v->family) ? v->bk : 4 * v->bk,
                             .pad = pad,
                             .batch = 1,
                             .alpha = 1};

@@ -90,7 +90,7 @@ static struct gemm_problem any_problem(void) {
     p.m = extent(), p.n = extent(), p.k = one_in(4) ? any_size(24) : extent();
     p.batch = one_in(3) ? extent() : 1;
     if (one_in(20)) p.n = p.k = p.m;
-    const bool short_k = one_in(20);
+    const bool short_k = one_in(15);
     if (short_k) p.k = 1 + below(32);
     p.lda = leading_dimension(p.op_a == GEMM_OP_N ? p.m : p.k);
     p.ldb = leading_dimension(p.op_b == GEMM_OP_N ? p.k : p.n);
@@ -254,6 +254,11 @@ static wide shared_bytes(const struct gemm_variant *v, enum gemm_loader a, enum 
                  (b == LOAD_K4 ? v->bn * (v->bk + 4) : v->bk * (v->bn + 4)));
         strips = (wide)v->bn * (v->bm + 4) * 4;
         break;
+    case FAMILY_TF32_KEPT: /* barriers; all k of both, rows with up to three floats before them; strips of eight padded
+                              columns */
+        bytes = (wide)4 * v->bk * (v->bm + 4) + (wide)4 * (b == LOAD_K4 ? v->bn * 132 : v->bk * (v->bn + 8)) +
+                (wide)4 * v->threads / 32 * 8 * 80 + 128;
+        break;
     case FAMILY_FP16X3_MMA:
     case FAMILY_BF16X6_MMA: /* the same, and a note */
     case FAMILY_TF32_MMA:   /* rows along k have a chunk more than a tile; the others are padded */
@@ -299,7 +304,8 @@ static const char *objection_to_variant(const struct gemm_variant *v, const stru
     if (v->family == FAMILY_STREAM && (a == LOAD_MN4 || b == LOAD_MN4)) return "loaders";
     if (v->bm == 192 && v->family == FAMILY_SIMT && (a == LOAD_MN4 || b == LOAD_MN4 || (a == LOAD_K4 && b == LOAD_K4)))
         return "few loaders";
-    if (v->family == FAMILY_TF32_BATCH && a == LOAD_K4) return "A along k";
+    if ((v->family == FAMILY_TF32_BATCH || v->family == FAMILY_TF32_KEPT) && a == LOAD_K4) return "A along k";
+    if (v->family == FAMILY_TF32_KEPT && p->k > v->bk) return "all of k in shared memory";
     if (v->contract > p->contract) return "contract";
     if ((wide)p->m + v->bm > INT32_MAX || (wide)p->n + v->bn > INT32_MAX) return "rows or columns in 32 bits";
     if ((wide)p->k + (wide)v->bk * v->stages > INT32_MAX || p->batch > INT32_MAX) return "k or batch in 32 bits";

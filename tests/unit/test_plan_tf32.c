@@ -264,7 +264,7 @@ static void the_tile_that_fills_the_chip_is_chosen(void **state) {
     assert_string_equal(plan.variant->name, "sgemm_tf32_wgmma_128x160x32");
 }
 
-/* Matrices of 255 by 257 with K = 129, and no more than that beside a tile. */
+/* Matrices of 255 by 257 with K = 129, which a CTA keeps, or a longer K; and no more than that beside a tile. */
 static void batches_of_small_odd_products_have_a_kernel(void **state) {
     (void)state;
     struct gemm_problem p = allowed(GEMM_OP_N, GEMM_OP_N, 257, 255, 129);
@@ -272,6 +272,12 @@ static void batches_of_small_odd_products_have_a_kernel(void **state) {
     p.stride_a = p.lda * p.k, p.stride_b = p.ldb * p.n, p.stride_c = p.stride_d = p.ldd * p.n;
     p.align_a = p.align_b = 4;
     struct gemm_plan plan = plan_of(p, true, 2048 * MIB);
+    assert_tf32(plan);
+    assert_int_equal(plan.variant->family, FAMILY_TF32_KEPT);
+    assert_int_equal(plan.split_k, 1);
+    assert_int_equal(plan.scratch_bytes, 0);
+    p.k = p.ldb = 131, p.stride_a = p.lda * p.k, p.stride_b = p.ldb * p.n;
+    plan = plan_of(p, true, 2048 * MIB);
     assert_tf32(plan);
     assert_int_equal(plan.variant->family, FAMILY_TF32_BATCH);
     assert_int_equal(plan.split_k, 1);
