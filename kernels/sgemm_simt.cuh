@@ -10,7 +10,7 @@
  * CTAs have one piece of work each, copies take their offsets from shared memory, and a short k tile takes only as many
  * steps as it has: what registers and steps there are is for accumulators.
  *
- * Two things are worth 10 % (measured, ../README.md): a thread walks its tile like a snake, so that one operand of
+ * Two things are worth 10 % (measured): a thread walks its tile like a snake, so that one operand of
  * each FMA stays in the register reuse cache; and its accumulators leave as quads in the order (1, 0, 3, 2), which
  * makes the compiler put an accumulator and its operand of A into different register banks.
  */
