@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { ALIGN = 32, MOST_ROWS = 1 << 26 }; /* floats: rows are whole lines, a tile's bytes within 2^32 */
+enum { ALIGN = 32, MOST_ROWS = 1 << 25 }; /* floats: rows are whole lines, a k tile within 2^32 bytes */
 static const double MOST_UNITS = 1 << 29; /* of both operands over all of K, counted in 32 bits */
 
 static int64_t round_up(int64_t value, int64_t unit) {

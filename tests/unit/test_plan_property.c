@@ -283,7 +283,7 @@ static bool rows_too_many(const struct gemm_problem *p) {
     const double all_a = p->stride_a || p->pointer_array ? (double)p->batch : 1;
     const double all_b = p->stride_b || p->pointer_array ? (double)p->batch : 1;
     const double rows = ((double)p->m / 64 + 1) * all_a + ((double)p->n / 64 + 1) * all_b;
-    return rows * ((double)p->k / 64 + 1) > 0x1p29 || p->m > 1 << 26 || p->n > 1 << 26;
+    return rows * ((double)p->k / 64 + 1) > 0x1p29 || p->m > 1 << 25 || p->n > 1 << 25;
 }
 
 /* Why this kernel must not run this product on this chip, NULL where it may. */
