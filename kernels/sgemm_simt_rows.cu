@@ -28,7 +28,10 @@ enum {
     WORKS_AHEAD = 8
 };
 
-/* What a CTA notes of the pieces under way (sgemm_simt.cuh). Every thread notes the same: none waits for another. */
+/*
+ * What a CTA notes of the pieces under way (sgemm_simt.cuh). Every thread notes the same: none waits for another
+ * (racecheck reports it).
+ */
 struct rows_noted {
     int m0, n0, split, batch, groups, share;
     int k_tiles;

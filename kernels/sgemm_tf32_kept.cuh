@@ -134,7 +134,9 @@ DEVICE void kept_copy_b(const struct gemm_args &args, float *to, bool whole, int
 
 /*
  * A lane's fragments of eight k: of each 32 rows it holds those that batch_reader of sgemm_tf32_batch.cuh gives it, and
- * of each 32 columns number 4 g + j; of k, c and c + 4. They are loaded a step before they are multiplied.
+ * of each 32 columns number 4 g + j; of k, c and c + 4. They are loaded a step before they are multiplied. Past
+ * the last row of an image lies the next k, of a slab that may be on its way (racecheck reports it): no such row of D
+ * is stored.
  */
 template <bool ALONG_K> struct kept_reader {
     uint32_t a[2], extra[2], b[2][4], half_b;
