@@ -22,7 +22,7 @@ enum {
     RASTER_PLANES = 32,
     RASTER_SHORT_K = 64, /* tiles that a CTA, or those in flight, take down a column, at most as many as there are */
     SHORT_K = 128,       /* where most bytes are those of D: the CTAs in flight had better write whole columns */
-    TILE = 256           /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
+    TILE = 264           /* no tile has more rows or columns; offsets of whole tiles are computed, at the edges too */
 };
 static const int64_t MAX_EXTENT = INT32_MAX - 4096;    /* kernels count rows and k in 32 bits, and step past the end */
 static const int64_t WALKED_BYTES = INT64_C(16) << 20; /* of A, which stays in L2 however often it is walked over */
