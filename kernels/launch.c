@@ -204,17 +204,6 @@ static unsigned simt_ctas(const struct gemm_variant *v, struct gemm_args *args) 
     return (unsigned)args->ctas;
 }
 
-static dim3 shares_grid(const struct gemm_variant *v, const struct gemm_args *args) {
-    const int floats = v->family == FAMILY_SIMT_ROWS ? SIMT_ROWS_SHARES_QUADS * SHARES_FLOATS : SHARES_FLOATS;
-    return (dim3){(unsigned)(v->bm * v->bn / floats), (unsigned)args->shared_tiles, 1};
-}
-
-/* What they shared is added. */
-static cudaError_t launch_shares(const struct gemm_variant *v, struct gemm_args *args, cudaStream_t stream) {
-    if (!args->shared_tiles) return cudaSuccess;
-    return launch(shares_kernels[index_of(v)], shares_grid(v, args), SHARES_FLOATS / 4, 0, args, stream);
-}
-
 /* A kernel that, where it `overlaps`, waits itself for the one before it, and may start while that drains. */
 static cudaError_t launch_early(const void *kernel, dim3 grid, int threads, int shared, bool overlaps, void *args,
                                 cudaStream_t stream) {
@@ -231,6 +220,22 @@ static cudaError_t launch_early(const void *kernel, dim3 grid, int threads, int 
     return launch(kernel, grid, threads, shared, args, stream);
 }
 
+/* The variant's own kernel. */
+static cudaError_t launch_product(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b, dim3 grid,
+                                  bool overlaps, void *args, cudaStream_t stream) {
+    return launch_early(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), overlaps, args,
+                        stream);
+}
+
+/* What CTAs shared is added. */
+static cudaError_t launch_shares(const struct gemm_variant *v, struct gemm_args *args, cudaStream_t stream) {
+    const bool rows = v->family == FAMILY_SIMT_ROWS;
+    const int floats = rows ? SIMT_ROWS_SHARES_QUADS * SHARES_FLOATS : SHARES_FLOATS;
+    const dim3 grid = {(unsigned)(v->bm * v->bn / floats), (unsigned)args->shared_tiles, 1};
+    if (!args->shared_tiles) return cudaSuccess;
+    return launch_early(shares_kernels[index_of(v)], grid, SHARES_FLOATS / 4, 0, rows, args, stream);
+}
+
 /* Whether the current device starts kernels early. */
 static bool starts_early(void) {
     int device = 0, major = 0;
@@ -241,8 +246,8 @@ static bool starts_early(void) {
 static cudaError_t launch_simt(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
                                struct gemm_args *args, cudaStream_t stream) {
     dim3 grid = {simt_ctas(v, args), 1, 1};
-    cudaError_t error = launch_early(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b),
-                                     gemm_variant_slices_store(v) && starts_early(), args, stream);
+    const bool overlaps = gemm_variant_slices_store(v) && starts_early();
+    cudaError_t error = launch_product(v, a, b, grid, overlaps, args, stream);
     return error == cudaSuccess ? launch_shares(v, args, stream) : error;
 }
 
@@ -275,12 +280,8 @@ static cudaError_t launch_rows(const struct gemm_variant *v, enum gemm_loader a,
     const dim3 grid = {simt_ctas(v, &product), 1, 1};
     cudaError_t error = cudaSuccess;
     if (units) error = launch((const void *)simt_rows, (dim3){units, 1, 1}, SIMT_ROWS_THREADS, 0, &pass, stream);
-    if (error == cudaSuccess)
-        error = launch_early(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), units > 0,
-                             &product, stream);
-    if (error == cudaSuccess && product.shared_tiles)
-        error = launch_early(shares_kernels[index_of(v)], shares_grid(v, &product), SHARES_FLOATS / 4, 0, true,
-                             &product, stream);
+    if (error == cudaSuccess) error = launch_product(v, a, b, grid, units > 0, &product, stream);
+    if (error == cudaSuccess) error = launch_shares(v, &product, stream);
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product, stream) : error;
 }
 
@@ -295,7 +296,7 @@ static cudaError_t launch_split_mma(const struct gemm_variant *v, enum gemm_load
     cudaError_t error = launch_looks(&split, (const void *)split_extremes, (const void *)split_choose, stream);
     if (error != cudaSuccess) return error;
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
-    error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &split, stream);
+    error = launch_product(v, a, b, grid, false, &split, stream);
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(&split.gemm, stream) : error;
 }
 
@@ -310,8 +311,7 @@ static cudaError_t launch_packed(const struct gemm_variant *v, enum gemm_loader 
         error = launch((const void *)tf32_fragments, (dim3){units, 1, 1}, TF32_FRAGMENT_THREADS,
                        TF32_FRAGMENT_SHARED_BYTES, &pass, stream);
     dim3 grid = {(unsigned)(args->tiles_m * args->tiles_n), (unsigned)args->splits, (unsigned)args->batch};
-    if (error == cudaSuccess)
-        error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &product, stream);
+    if (error == cudaSuccess) error = launch_product(v, a, b, grid, false, &product, stream);
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(&product, stream) : error;
 }
 
@@ -327,8 +327,7 @@ static cudaError_t launch_fp16x1_mma(const struct gemm_variant *v, enum gemm_loa
     if (error == cudaSuccess && units)
         error = launch((const void *)fp16_fragments, (dim3){units, 1, 1}, TF32_FRAGMENT_THREADS,
                        FP16_FRAGMENT_SHARED_BYTES, &all, stream);
-    if (error == cudaSuccess)
-        error = launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), &all, stream);
+    if (error == cudaSuccess) error = launch_product(v, a, b, grid, false, &all, stream);
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(&all.product, stream) : error;
 }
 
@@ -347,7 +346,7 @@ static cudaError_t launch_kept(const struct gemm_variant *v, enum gemm_loader a,
     const int busy = sms / (args->tiles_m * args->batch), sharing = busy < 1 ? 1 : busy;
     const unsigned columns = (unsigned)(sharing < args->tiles_n ? sharing : args->tiles_n);
     const dim3 grid = {(unsigned)args->tiles_m * columns, 1, (unsigned)args->batch};
-    return launch_early(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), true, args, stream);
+    return launch_product(v, a, b, grid, true, args, stream);
 }
 
 static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader a, enum gemm_loader b,
@@ -359,8 +358,7 @@ static cudaError_t launch_batches(const struct gemm_variant *v, enum gemm_loader
     if (v->family == FAMILY_SIMT_ROWS) return launch_rows(v, a, b, args, stream);
     if (v->family == FAMILY_TF32_KEPT) return launch_kept(v, a, b, args, stream);
     cudaError_t error = v->family == FAMILY_SIMT ? launch_simt(v, a, b, args, stream)
-                                                 : launch(kernel_of(v, a, b), grid, v->threads,
-                                                          gemm_variant_shared_bytes(v, a, b), args, stream);
+                                                 : launch_product(v, a, b, grid, false, args, stream);
     return error == cudaSuccess && args->splits > 1 ? launch_reduce(args, stream) : error;
 }
 
@@ -388,10 +386,8 @@ static cudaError_t launch_tf32(const struct gemm_variant *v, enum gemm_loader a,
     args->shares = args->shared_tiles ? sums : NULL;
     cudaError_t error = (cudaError_t)tf32_launch(v, a, b, args, scratch, stream);
     if (error != cudaSuccess || args->splits <= 1) return error;
-    const struct launch_shape reduce = {reduce_grid(args), REDUCE_THREADS, REDUCE_SHARED_BYTES, true};
-    error = launch_overlapping(splitk_reduce, reduce, args, stream);
-    if (error != cudaSuccess) cudaGetLastError(); /* not the program's error: it must not find it */
-    return error;
+    return launch_early((const void *)splitk_reduce, reduce_grid(args), REDUCE_THREADS, REDUCE_SHARED_BYTES, true, args,
+                        stream);
 #else
     (void)v, (void)a, (void)b, (void)args, (void)stream;
     return cudaErrorNotSupported;
@@ -407,7 +403,7 @@ static cudaError_t launch_stream(const struct gemm_variant *v, enum gemm_loader 
     if (error != cudaSuccess) return error;
     int64_t tiles = (int64_t)args->tiles_m * args->tiles_n * args->batch, room = (int64_t)sms * v->ctas_per_sm;
     dim3 grid = {(unsigned)(tiles < room ? tiles : room), 1, 1};
-    return launch(kernel_of(v, a, b), grid, v->threads, gemm_variant_shared_bytes(v, a, b), args, stream);
+    return launch_product(v, a, b, grid, false, args, stream);
 }
 
 int gemm_launch(const struct gemm_variant *variant, enum gemm_loader a, enum gemm_loader b, struct gemm_args args,

@@ -48,9 +48,7 @@ static float *place(struct simt_rows *o, int k, const float **from, const float 
     return to + matrices * o->to_stride;
 }
 
-struct simt_rows_pass simt_rows_place(struct gemm_args *product, enum gemm_loader a, enum gemm_loader b,
-                                      void *scratch) {
-    struct gemm_args *p = product;
+struct simt_rows_pass simt_rows_place(struct gemm_args *p, enum gemm_loader a, enum gemm_loader b, void *scratch) {
     struct simt_rows_pass pass = {.a = {.rows = p->m, .along_k = a == LOAD_K4},
                                   .b = {.rows = p->n, .along_k = b == LOAD_K4},
                                   .k = p->k,

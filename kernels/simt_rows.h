@@ -16,7 +16,10 @@
 enum {
     SIMT_ROWS_UNIT = 64, /* side of the square of an operand that a CTA of the pass brings */
     SIMT_ROWS_THREADS = 256,
-    SIMT_ROWS_SHARES_QUADS = 4 /* of a thread that adds what CTAs left of a shared tile */
+    SIMT_ROWS_SHARES_QUADS = 4, /* of a thread that adds what CTAs left of a shared tile */
+    SIMT_ROWS_GROUP = 64,       /* rows of C that are worked on or not: a quad of each thread */
+    SIMT_ROWS_FULL = 3,         /* groups of a tile */
+    SIMT_ROWS_EDGE = 2          /* and of one at the edge */
 };
 
 /* One operand on its way; no units: it stays where it is. */

@@ -7,6 +7,7 @@
 #ifndef FASTGEMM_SIMT_ROWS_WORKS_CUH
 #define FASTGEMM_SIMT_ROWS_WORKS_CUH
 
+#include "simt_rows.h"
 #include "tile.cuh"
 
 enum {
@@ -15,9 +16,9 @@ enum {
     ROWS_BK = 16,
     ROWS_TN = 16,
     ROWS_THREADS = 128,
-    ROWS_GROUP = 64, /* rows of a group: a quad of each thread */
-    ROWS_FULL = 3,   /* groups of a tile */
-    ROWS_EDGE = 2    /* and of one at the edge */
+    ROWS_GROUP = SIMT_ROWS_GROUP,
+    ROWS_FULL = SIMT_ROWS_FULL,
+    ROWS_EDGE = SIMT_ROWS_EDGE
 };
 
 struct rows_works {

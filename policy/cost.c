@@ -137,9 +137,12 @@ static double bytes_moved(const struct gemm_problem *p) {
            ((double)p->m * (double)p->k + (double)p->k * (double)p->n + c * (double)p->m * (double)p->n);
 }
 
+double gemm_flops(const struct gemm_problem *p) {
+    return 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
+}
+
 double gemm_floor(const struct gemm_problem *p, const struct gemm_device *d) {
-    double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
-    return larger(flops / d->ffma_flops_per_s, bytes_moved(p) / d->dram_bytes_per_s);
+    return larger(gemm_flops(p) / d->ffma_flops_per_s, bytes_moved(p) / d->dram_bytes_per_s);
 }
 
 /*
@@ -248,12 +251,11 @@ static int skinny_ctas(const struct gemm_problem *p, const struct gemm_variant *
 
 /* Tiles at the edge of C, of fewer rows, take that much less time (simt_rows_works.cuh). */
 static double rows_efficiency(const struct gemm_problem *p, const struct gemm_variant *v) {
-    enum { GROUP = 64, FULL = 3, EDGE = 2 };
-    const int64_t groups = ceil_div(p->m, GROUP), all = ceil_div(p->m, v->bm) * FULL;
+    const int64_t groups = ceil_div(p->m, SIMT_ROWS_GROUP), all = ceil_div(p->m, v->bm) * SIMT_ROWS_FULL;
     const int turned = (gemm_loader_a(p) == LOAD_K4) + (gemm_loader_b(p) == LOAD_K4);
     const double rate = (p->m | p->ldd) % 4 ? ROWS_RATE_SINGLE : ROWS_RATE;
     const double gain = turned == 2 ? ROWS_GAIN_BOTH : turned ? ROWS_GAIN : 1;
-    return rate * gain * (double)all / (double)(groups > EDGE ? groups : EDGE);
+    return rate * gain * (double)all / (double)(groups > SIMT_ROWS_EDGE ? groups : SIMT_ROWS_EDGE);
 }
 
 /* What a full SM reaches in the main loop, over the FFMA peak, as measured on the H200. */

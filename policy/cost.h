@@ -43,6 +43,9 @@ double gemm_cost_bound(const struct gemm_cost_terms *terms, int split_k);
 /* The next whole number, for x >= 0 (ceil would need libm). */
 double gemm_round_up(double x);
 
+/* Floating-point operations of all of the batch. */
+double gemm_flops(const struct gemm_problem *problem);
+
 /* Seconds that no kernel can beat: operations over the FFMA rate, bytes over the bandwidth, whichever is more. */
 double gemm_floor(const struct gemm_problem *problem, const struct gemm_device *device);
 

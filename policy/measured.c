@@ -133,10 +133,6 @@ static bool gains(const struct route *route, const struct gemm_problem *p, const
     return route->profile != PROFILE_huge_k || huge_k_gains(p, v, flops);
 }
 
-static double flops_of(int64_t m, int64_t n, int64_t k, int64_t batch) {
-    return 2.0 * (double)m * (double)n * (double)k * (double)batch;
-}
-
 static bool finishes(const struct gemm_problem *p) {
     return p->bias || p->activation != ACTIVATION_none;
 }
@@ -147,7 +143,7 @@ static double epilogue_s(const struct gemm_problem *p, const struct gemm_plan *p
 }
 
 bool measured_too_small(int64_t m, int64_t n, int64_t k, int64_t batch) {
-    const double flops = flops_of(m, n, k, batch);
+    const double flops = 2.0 * (double)m * (double)n * (double)k * (double)batch;
     const int64_t shorter = m < n ? m : n;
     if (flops >= LEAST_FLOPS || shorter < 2 || shorter > SKINNY_SIDE) return flops < LEAST_FLOPS;
     return flops < 2 * (double)shorter * SKINNY_ELEMENTS;
@@ -189,7 +185,7 @@ static double share_wanted(const struct route *route, const struct gemm_problem 
 enum gemm_reason measured_verdict(const struct gemm_problem *p, const struct gemm_device *device,
                                   const struct gemm_plan *plan) {
     const struct route *route = find(device, plan->profile);
-    const double flops = flops_of(p->m, p->n, p->k, p->batch);
+    const double flops = gemm_flops(p);
     if (!route) return REASON_not_measured;
     if (measured_too_small(p->m, p->n, p->k, p->batch)) return REASON_too_small;
     if (p->cublas_tf32 || plan->variant->contract == CONTRACT_TF32) {

@@ -90,7 +90,7 @@ static double small_batch_s(const struct gemm_problem *p) {
 }
 
 double cublas_tf32_seconds(const struct gemm_problem *p) {
-    const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
+    const double flops = gemm_flops(p);
     const double bytes = 4.0 * (double)p->batch *
                          ((double)p->m * (double)p->k + (double)p->k * (double)p->n + (double)p->m * (double)p->n);
     const double operations = operations_s(p, flops);
@@ -103,8 +103,7 @@ double cublas_tf32_seconds(const struct gemm_problem *p) {
 }
 
 bool measured_tf32_small(const struct gemm_problem *p) {
-    const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
-    if (!p->cublas_tf32 || flops >= LEAST_FLOPS) return false;
+    if (!p->cublas_tf32 || gemm_flops(p) >= LEAST_FLOPS) return false;
     return p->op_a == GEMM_OP_N && p->lda % 4 && !p->pointer_array && small_batch_s(p) > 0;
 }
 
@@ -115,11 +114,10 @@ static bool small_and_many(const struct gemm_problem *p, const struct gemm_varia
 
 enum gemm_reason measured_tf32_verdict(const struct gemm_problem *p, const struct gemm_device *device,
                                        const struct gemm_plan *plan) {
-    const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
     const bool measured = device->arch == 90 && device->wgmma;
     if (p->cublas_tf32 && (!measured || plan->variant->contract != CONTRACT_TF32)) return REASON_tf32_allowed;
     const bool small = small_and_many(p, plan->variant);
-    if (flops < LEAST_FLOPS && !small) return REASON_too_small;
+    if (gemm_flops(p) < LEAST_FLOPS && !small) return REASON_too_small;
     /* On the user's word: cuBLAS computes in fp32, and that has a floor. */
     if (!p->cublas_tf32) return gemm_floor(p, device) >= WIDE * plan->predicted_s ? REASON_routed : REASON_slower;
     return (small ? FEW : MARGIN) * plan->predicted_s <= cublas_tf32_seconds(p) ? REASON_routed : REASON_slower;

@@ -6,6 +6,8 @@
 #include "measured_tf32.h"
 #include "profile.h"
 
+#include "../kernels/simt_rows.h"
+
 enum {
     MAX_SPLIT = 1024,
     MAX_SPLIT_BATCH = 65535, /* a split needs all its matrices in one launch: one scratch, grid z */
@@ -173,7 +175,8 @@ static void consider_sharing(struct search *s, const struct gemm_limits *limits)
     const bool parts = !gemm_variant_persists(s->variant);
     if (parts && (shared == 0 || s->slots / shared < 2 || s->terms.ctas < s->slots)) return;
     /* Kernels count them in 32 bits, for groups of rows where tiles at the edge have fewer (simt_rows_works.cuh). */
-    const int64_t k_tiles = (int64_t)shared * s->k_tiles, groups = s->variant->family == FAMILY_SIMT_ROWS ? 3 : 1;
+    const int64_t k_tiles = (int64_t)shared * s->k_tiles,
+                  groups = s->variant->family == FAMILY_SIMT_ROWS ? SIMT_ROWS_FULL : 1;
     if (k_tiles < (int64_t)s->slots * MIN_SLICE_TILES || k_tiles > INT32_MAX / groups) return;
     if (scratch_to_share(&s->part, s->variant, s->slots) > room(s->variant, limits)) return;
     double cost = gemm_cost_of_sharing(&s->terms, s->slots, shared, parts);

@@ -50,7 +50,7 @@ static double tensor_through_cublas(const struct bench_device *device) {
     double rate = 0;
     if (buffers_make(&buffers, p, &settings, device->traits.l2_bytes, 1)) {
         struct engine engine = cublas_engine(p);
-        rate = bench_flops(p) / timing_quick(&engine, &buffers, 4, 0);
+        rate = gemm_flops(p) / timing_quick(&engine, &buffers, 4, 0);
         buffers_free(&buffers);
     }
     free(list.at);
@@ -62,7 +62,7 @@ static void show_floors(const struct bench_options *o, const struct bench_device
     for (int i = 0; i < o->list.count; i++) {
         const struct gemm_problem *p = &o->list.at[i].gemm;
         printf("%-24s %-4s %10.4f %10.4f %10.4f\n", o->list.at[i].name, output_contract(p->contract),
-               bench_floor(p, &d->limits) * 1e3, bench_flops(p) / bench_peak(p, &d->limits) * 1e3,
+               bench_floor(p, &d->limits) * 1e3, gemm_flops(p) / bench_peak(p, &d->limits) * 1e3,
                bench_byte_floor(p, &d->limits) * 1e3);
     }
 }

@@ -10,6 +10,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "../../policy/cost.h"
 #include "../../policy/plan.h"
 #include "bench_kernels.h"
 #include "problems.h"
@@ -84,7 +85,6 @@ _Noreturn void bench_die(int status, const char *format, ...) __attribute__((for
 void bench_launch(const void *kernel, const struct bench_args *args, int64_t count, cudaStream_t stream);
 void bench_launch_grid(const void *kernel, const struct bench_args *args, dim3 grid, int threads, cudaStream_t stream);
 
-double bench_flops(const struct gemm_problem *problem);
 double bench_bytes_read(const struct gemm_problem *problem);
 double bench_bytes_written(const struct gemm_problem *problem);
 /* Seconds that the measured limits allow at best. */

@@ -92,10 +92,6 @@ void bench_measure_limits(struct bench_limits *limits, const struct gemm_device 
     measure_bandwidth(limits, device);
 }
 
-double bench_flops(const struct gemm_problem *p) {
-    return 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
-}
-
 double bench_bytes_read(const struct gemm_problem *p) {
     return 4.0 * (double)p->batch * ((double)p->m * (double)p->k + (double)p->k * (double)p->n);
 }
@@ -113,6 +109,6 @@ double bench_byte_floor(const struct gemm_problem *p, const struct bench_limits 
 }
 
 double bench_floor(const struct gemm_problem *p, const struct bench_limits *limits) {
-    double bytes = bench_byte_floor(p, limits), operations = bench_flops(p) / bench_peak(p, limits);
+    double bytes = bench_byte_floor(p, limits), operations = gemm_flops(p) / bench_peak(p, limits);
     return bytes > operations ? bytes : operations;
 }

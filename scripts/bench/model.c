@@ -48,7 +48,7 @@ static void show(const struct bench_problem *problem, const struct gemm_device *
     }
     printf("%-24s %-4s %-13s %-28s %5d %4d %11.4f %9.2f %10.4f %6.2f  %s\n", problem->name,
            output_contract(p->contract), gemm_profile_name(plan.profile), plan.variant->name, plan.split_k, plan.raster,
-           plan.predicted_s * 1e3, bench_flops(p) / plan.predicted_s * 1e-12, floor * 1e3, floor / plan.predicted_s,
+           plan.predicted_s * 1e3, gemm_flops(p) / plan.predicted_s * 1e-12, floor * 1e3, floor / plan.predicted_s,
            route == REASON_routed ? measured_source(device, plan.profile) : gemm_reason_name(route));
 }
 

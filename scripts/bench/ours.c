@@ -67,7 +67,7 @@ static double try_plan(struct tuning *t, struct gemm_plan plan) {
     double seconds = timing_quick(&engine, t->buffers, 3, t->hopeless);
     if (seconds <= 0) return seconds;
     printf("    %-30s split %4d  raster %3d  %10.4f ms  %7.2f TFLOP/s  (model %.4f ms)\n", plan.variant->name,
-           plan.split_k, plan.raster, seconds * 1e3, bench_flops(t->problem) / seconds * 1e-12, plan.predicted_s * 1e3);
+           plan.split_k, plan.raster, seconds * 1e3, gemm_flops(t->problem) / seconds * 1e-12, plan.predicted_s * 1e3);
     fflush(stdout);
     if (t->seconds <= 0 || seconds < t->seconds) t->best = plan, t->seconds = seconds;
     return seconds;

@@ -42,8 +42,8 @@ void output_row(const struct bench_result *r, const struct bench_device *d, int 
     printf("%3d/%-3d %-24s %-4s %-28s %5d %4d %9.4f %4.1f%% %7.2f %6.3f %5.1f %5.1f %9.4f %9s %6.3f %6.3f %5s  "
            "%.1e / %.1e %5.2f %.1e / %.1e %s%s%s\n",
            index + 1, count, r->problem->name, output_contract(p->contract), r->plan.variant->name, r->plan.split_k,
-           r->plan.raster, ours->median * 1e3, 100 * spread(ours), bench_flops(p) / ours->median * 1e-12,
-           r->plan.predicted_s / ours->median, 100 * bench_flops(p) / ours->median / bench_peak(p, &d->limits),
+           r->plan.raster, ours->median * 1e3, 100 * spread(ours), gemm_flops(p) / ours->median * 1e-12,
+           r->plan.predicted_s / ours->median, 100 * gemm_flops(p) / ours->median / bench_peak(p, &d->limits),
            100 * bench_byte_floor(p, &d->limits) / ours->median, cublas->median * 1e3, lt_ms, ratio,
            best_of_cublas(r) / ours->median, bar, r->error[0].frobenius, r->error[1].frobenius,
            r->error[0].frobenius / r->error[1].frobenius, r->error[0].component, r->error[1].component, r->verdict,
@@ -114,7 +114,7 @@ static void problem_fields(struct writer *w, const struct bench_result *r) {
     number(w, "m", (double)p->m), number(w, "n", (double)p->n), number(w, "k", (double)p->k);
     number(w, "batch", (double)p->batch);
     number(w, "lda", (double)p->lda), number(w, "ldb", (double)p->ldb), number(w, "ldc", (double)p->ldc);
-    number(w, "flops", bench_flops(p));
+    number(w, "flops", gemm_flops(p));
     number(w, "bytes", bench_bytes_read(p) + bench_bytes_written(p));
     text(w, "kernel", r->plan.variant ? r->plan.variant->name : "");
     number(w, "split_k", r->plan.split_k), number(w, "raster", r->plan.raster);
@@ -139,8 +139,8 @@ static void result_fields(struct writer *w, const struct bench_result *r, const 
     timing_fields(w, "ours", &r->time[ENGINE_OURS]);
     timing_fields(w, "cublas", &r->time[ENGINE_CUBLAS]);
     timing_fields(w, "cublaslt", &r->time[ENGINE_LT]);
-    number(w, "tflops", bench_flops(p) / seconds * 1e-12);
-    number(w, "share_of_peak", bench_flops(p) / seconds / bench_peak(p, &d->limits));
+    number(w, "tflops", gemm_flops(p) / seconds * 1e-12);
+    number(w, "share_of_peak", gemm_flops(p) / seconds / bench_peak(p, &d->limits));
     number(w, "share_of_bandwidth", bench_byte_floor(p, &d->limits) / seconds);
     number(w, "ratio", r->time[ENGINE_CUBLAS].median / seconds);
     number(w, "ratio_to_best", best_of_cublas(r) / seconds);

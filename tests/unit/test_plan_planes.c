@@ -4,6 +4,7 @@
 #include "fixtures.h"
 
 #include "../../kernels/fused.h"
+#include "../../kernels/simt_rows.h"
 #include "../../kernels/split.h"
 #include "cost.h"
 #include "measured.h"
@@ -58,9 +59,20 @@ static void rows_are_brought_for_ieee(void **state) {
     p.op_b = GEMM_OP_T;
     assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT_ROWS);
     assert_true(plan_on_hopper(p, 256 * MIB).scratch_bytes < 4 * 4096 * 4096);
+    p.k = 1023; /* shorter than was measured */
+    assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT);
     p = cube(2048); /* over before it pays */
     p.contract = CONTRACT_IEEE;
     assert_int_equal(plan_on_hopper(p, 256 * MIB).variant->family, FAMILY_SIMT);
+}
+
+/* In scratch they lie so far apart that the bytes of a k tile of 16 are counted in 32 bits. */
+static void no_more_rows_are_brought_than_a_k_tile_holds(void **state) {
+    (void)state;
+    const struct simt_operand few = {4, 1, LOAD_MN16}, most = {1 << 25, 1, LOAD_K4}, more = {(1 << 25) + 1, 1, LOAD_K4};
+    assert_true(simt_rows_bytes(most, few, 17) < INT64_MAX);
+    assert_true(simt_rows_bytes(more, few, 17) == INT64_MAX);
+    assert_true(simt_rows_bytes(few, more, 17) == INT64_MAX);
 }
 
 /* Where there is no room for the planes of all of K, chunks of it are multiplied one after another. */
@@ -166,6 +178,7 @@ int main(void) {
         cmocka_unit_test(only_where_the_code_runs),
         cmocka_unit_test(ieee_rules_them_out),
         cmocka_unit_test(rows_are_brought_for_ieee),
+        cmocka_unit_test(no_more_rows_are_brought_than_a_k_tile_holds),
         cmocka_unit_test(less_room_means_chunks),
         cmocka_unit_test(without_room_for_planes_another_kernel_runs),
         cmocka_unit_test(a_short_k_is_not_split_on_its_way),
